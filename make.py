@@ -1,14 +1,16 @@
-"""Set up perflab and start it: the Makefile's twin for machines without make.
+"""Set up perflab and start it: what the Makefile calls, and its twin for machines without make.
 
     python make.py lab              open the workbook
     python make.py test             every check and every notebook
-    python make.py notebooks [1 …]  regenerate notebooks/*.ipynb from notebooks/text
-    python make.py doctor           what this machine has and lacks
     python make.py run [1 …]        run chapters live and write a report
+    python make.py notebooks [1 …]  regenerate notebooks/*.ipynb from notebooks/text
+    python make.py copy FOLDER      a hand-out: chapters with their outputs cleared
+    python make.py doctor           what this machine has and lacks
     python make.py lock             resolve requirements.lock again
 
 Needs Python 3.11 or newer with venv and pip, and nothing else: it makes its own environment
 in .venv from requirements.lock, and makes it again only when one of its inputs has changed.
+PERFLAB_UNLOCKED=1 takes the newest packages within pyproject.toml's bounds instead.
 """
 
 import hashlib
@@ -24,8 +26,9 @@ BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin")
 PYTHON = os.path.join(BIN, "python.exe" if os.name == "nt" else "python")
 LOCK = os.path.join(ROOT, "requirements.lock")
 STAMP = os.path.join(VENV, "perflab.stamp")
-OLDEST = (3, 11)
+OLDEST, NEWEST = (3, 11), (3, 14)  # what CI tests
 EXTRAS = "test"  # what the lock holds beside the dependencies
+UNLOCKED = os.environ.get("PERFLAB_UNLOCKED", "") not in ("", "0")
 
 CHECKS = [
     ("format", ["-m", "ruff", "format", "--check", "--quiet", "."]),
@@ -39,13 +42,13 @@ CHECKS = [
 def main(arguments):
     use_new_enough_python()
     command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
-    commands = {"test": test, "notebooks": notebooks, "lock": lock}
-    if command in commands:
+    ours = {"test": test, "notebooks": notebooks, "lock": lock}
+    if command in ours:
         set_up()
-        return commands[command](rest)
-    if command in ("lab", "doctor", "run", "copy"):
+        return ours[command](rest)
+    if command in ("lab", "run", "copy", "doctor"):
         set_up()
-        return python(["-m", "perflab", command, *rest])
+        return become(["-m", "perflab", command, *rest])
     print(__doc__)
     return 0 if command in ("help", "-h", "--help") else 2
 
@@ -54,56 +57,86 @@ def use_new_enough_python():
     """Go on with a newer interpreter from PATH where this one is too old."""
     if sys.version_info >= OLDEST:
         return
-    for minor in range(20, OLDEST[1] - 1, -1):
-        newer = shutil.which("python3.%d" % minor)
-        if newer:
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        newer = shutil.which(f"python3.{minor}")
+        if newer and succeeds(
+            [newer, "-c", "import venv"]
+        ):  # a version manager's shim may be empty
             os.execv(newer, [newer, *sys.argv])
-    sys.exit("perflab needs Python 3.11 or newer; this is %s" % sys.version.split()[0])
+    sys.exit(f"perflab needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+
+
+# ── The environment
 
 
 def set_up():
     """Make .venv hold what requirements.lock says; return at once when it does already."""
     wanted = fingerprint()
-    if os.path.exists(STAMP) and os.path.exists(PYTHON):
-        with open(STAMP) as stamp:
-            if stamp.read() == wanted:
-                return
+    if is_set_up(wanted):
+        return
     began = time.monotonic()
-    print("Setting up perflab in .venv (once; about half a minute) …", flush=True)
-    import venv  # Debian splits it off, so a machine may lack it: then this says so
-
-    try:
-        venv.create(VENV, with_pip=True, clear=True)
-    except subprocess.CalledProcessError:
-        sys.exit("This Python cannot make environments: install its venv package "
-                 "(Debian and Ubuntu: apt install python3-venv) and try again.")
+    print("Setting up perflab in .venv (once, about half a minute) …", flush=True)
+    make_environment()
     install()
-    with open(STAMP, "w") as stamp:
+    with open(STAMP, "w") as stamp:  # last: an interrupted set-up is no set-up
         stamp.write(wanted)
-    print("Set up in %.0f s." % (time.monotonic() - began), flush=True)
+    print(f"Set up in {time.monotonic() - began:.0f} s.", flush=True)
 
 
-def install():
-    """Install the lock and the package itself: with uv where PyPI has it, else with pip."""
-    quiet = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    package = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
-    if subprocess.call([*quiet, "uv<1"]) == 0:
-        environment = dict(os.environ, UV_COMPILE_BYTECODE="1", VIRTUAL_ENV=VENV)
-        uv = [PYTHON, "-m", "uv", "pip", "install", "--quiet"]
-        subprocess.check_call([*uv, "--require-hashes", "-r", LOCK], env=environment)
-        subprocess.check_call([*uv, *package], env=environment)
-    else:
-        subprocess.check_call([*quiet, "--require-hashes", "-r", LOCK])
-        subprocess.check_call([*quiet, *package])
+def is_set_up(wanted):
+    if not os.path.exists(PYTHON):  # also false where the link's Python was uninstalled
+        return False
+    try:
+        with open(STAMP) as stamp:
+            return stamp.read() == wanted
+    except OSError:
+        return False
 
 
 def fingerprint():
     """What .venv depends on: the lock, the package's metadata, the interpreter, this folder."""
-    digest = hashlib.sha256((sys.version + ROOT).encode())
+    interpreter = sys.implementation.cache_tag + getattr(sys, "abiflags", "")
+    digest = hashlib.sha256(f"{interpreter} {ROOT} {UNLOCKED}".encode())
     for name in (LOCK, os.path.join(ROOT, "pyproject.toml")):
         with open(name, "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
+
+
+def make_environment():
+    """Make an empty .venv in place of whatever stands there."""
+    if os.path.exists(STAMP):
+        os.remove(STAMP)  # first: a clearing that is interrupted must not look complete
+    if os.path.islink(VENV) or os.path.isfile(VENV):
+        os.remove(VENV)
+    try:
+        import venv  # Debian splits it off, so a machine may lack it
+
+        venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
+    except (ImportError, subprocess.CalledProcessError):
+        sys.exit(
+            "This Python cannot make environments: install its venv package "
+            "(Debian and Ubuntu: apt install python3-venv) and try again."
+        )
+    except OSError as error:
+        sys.exit(f"Cannot make {VENV}: {error}. Is this folder yours to write, the disk not full?")
+
+
+def install():
+    """Install everything with uv where it can be had, else with pip, which takes longer."""
+    what = [["--require-hashes", "-r", LOCK], ["--no-deps", "--no-build-isolation", "-e", ROOT]]
+    if UNLOCKED:
+        what = [["--upgrade", "-e", f"{ROOT}[{EXTRAS}]"]]
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    uv = [PYTHON, "-m", "uv", "pip", "install", "--quiet"]
+    if succeeds([*pip, "uv<1"]) and all(run([*uv, *packages]) == 0 for packages in what):
+        return
+    print("Without uv; with pip it takes some two minutes …", flush=True)
+    if not all(run([*pip, *packages]) == 0 for packages in what):
+        sys.exit("Could not install. Is the network there? Then run the same command again.")
+
+
+# ── Commands
 
 
 def test(arguments):
@@ -111,13 +144,14 @@ def test(arguments):
     failed = []
     for name, command in CHECKS:
         began = time.monotonic()
-        print("\n── %s" % name, flush=True)
-        if python([*command, *(arguments if name == "tests" else [])]) != 0:
+        print(f"\n── {name}", flush=True)
+        passed = python([*command, *(arguments if name == "tests" else [])]) == 0
+        if not passed:
             failed.append(name)
-        print("── %s: %s, %.0f s" % (name, "failed" if name in failed else "passed",
-                                     time.monotonic() - began), flush=True)
-    print("\n%d passed, %d failed%s" % (len(CHECKS) - len(failed), len(failed),
-                                        ": " + ", ".join(failed) if failed else ""))
+        result = "passed" if passed else "FAILED"
+        print(f"── {name}: {result}, {time.monotonic() - began:.0f} s", flush=True)
+    names = ": " + ", ".join(failed) if failed else ""
+    print(f"\n{len(CHECKS) - len(failed)} checks passed, {len(failed)} failed{names}")
     return 1 if failed else 0
 
 
@@ -127,16 +161,46 @@ def notebooks(arguments):
 
 def lock(arguments):
     """Resolve anew; the lock names no host, holds for every platform, and carries hashes."""
-    command = ["-m", "uv", "pip", "compile", "pyproject.toml", "--extra", EXTRAS, "--universal",
-               "--generate-hashes", "--no-emit-index-url", "--python-version", "3.11",
-               "--upgrade", "--quiet", "--output-file", "requirements.lock",
-               "--custom-compile-command", "make lock"]
-    return python([*command, *arguments])
+    command = ["-m", "uv", "pip", "compile", "pyproject.toml", "--extra", EXTRAS, "--universal"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--python-version", "3.11"]
+    command += ["--upgrade", "--quiet", "--output-file", "requirements.lock"]
+    return python([*command, "--custom-compile-command", "make lock", *arguments])
+
+
+# ── Processes
 
 
 def python(arguments):
-    return subprocess.call([PYTHON, *arguments], cwd=ROOT)
+    return run([PYTHON, *arguments], cwd=ROOT)
+
+
+def become(arguments):
+    """Go on as .venv's Python, in the caller's folder: signals then reach it directly."""
+    if os.name == "nt":  # where exec would leave the terminal to two processes
+        return run([PYTHON, *arguments])
+    sys.stdout.flush()
+    return os.execve(PYTHON, [PYTHON, *arguments], environment())
+
+
+def run(command, **options):
+    return subprocess.call(command, env=environment(), **options)
+
+
+def succeeds(command):
+    silent = subprocess.DEVNULL
+    return subprocess.call(command, env=environment(), stdout=silent, stderr=silent) == 0
+
+
+def environment():
+    """As in an activated .venv: no other environment's packages or kernels come first."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    path = os.pathsep.join([BIN, os.environ.get("PATH", os.defpath)])
+    ours = {"VIRTUAL_ENV": VENV, "JUPYTER_PREFER_ENV_PATH": "1", "UV_COMPILE_BYTECODE": "1"}
+    return {**kept, **ours, "PATH": path}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell says it; a set-up that was cut off starts anew next time

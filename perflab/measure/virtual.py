@@ -7,13 +7,17 @@ the work done in it and gives the same result on every machine.
 """
 
 import asyncio
+import contextvars
+import math
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, TypeVarTuple
 
 from perflab.errors import DeadlockError, require
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class VirtualClock:
@@ -27,7 +31,12 @@ class VirtualClock:
 
     def advance(self, seconds: float) -> float:
         """Move the clock by `seconds` (≥ 0) and return the new time."""
-        require(seconds >= 0, "seconds", seconds, "at least 0: time does not run backwards")
+        require(
+            0 <= seconds < math.inf,
+            "seconds",
+            seconds,
+            "at least 0 and finite: time neither runs backwards nor ends",
+        )
         self.now += seconds
         return self.now
 
@@ -62,12 +71,35 @@ class _JumpingSelector(selectors.BaseSelector):
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: VirtualClock) -> None:
-        super().__init__(_JumpingSelector(clock))
         self._virtual_clock = clock
-        self._clock_resolution = 1e-9  # a timer is due when the clock has reached it
+        super().__init__(_JumpingSelector(clock))
 
     def time(self) -> float:
         return self._virtual_clock.now
+
+    @property
+    def _clock_resolution(self) -> float:
+        """A timer is due when the clock has reached it: the smallest step a float can show.
+
+        A constant would vanish beside a large clock (1e-9 does beside `time.time()`), and the loop
+        would then wait for ever for a timer whose time has come.
+        """
+        return math.ulp(self._virtual_clock.now)
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, real_clock: float) -> None:
+        """The base class offers the real clock's resolution, which says nothing here."""
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if when == math.inf:  # never due: put in the queue, it would hide a deadlock
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
 
 
 def run_virtual(main: Coroutine[Any, Any, T], clock: VirtualClock | None = None) -> T:
@@ -82,17 +114,36 @@ def run_virtual(main: Coroutine[Any, Any, T], clock: VirtualClock | None = None)
     Raises DeadlockError where every task waits and no timer is left to wake one; otherwise
     whatever `main` raises.
     """
-    loop = _VirtualLoop(clock if clock is not None else VirtualClock())
+    require(asyncio.iscoroutine(main), "main", main, "a coroutine: call the async function")
+    with _outer_loop_aside():
+        loop = _VirtualLoop(clock if clock is not None else VirtualClock())
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            try:
+                _cancel_all(loop)
+            finally:
+                loop.close()
+
+
+@contextmanager
+def _outer_loop_aside() -> Iterator[None]:
+    """Let asyncio forget the loop that runs in this thread, if one does, and its current task.
+
+    The task too: from Python 3.14 on a thread, not a loop, has a current task, and no other task
+    may run in the thread until that one was left.
+    """
     outer = asyncio._get_running_loop()
+    task = asyncio.current_task(outer) if outer is not None else None
+    if outer is not None and task is not None:
+        asyncio._leave_task(outer, task)
     asyncio._set_running_loop(None)
     try:
-        return loop.run_until_complete(main)
+        yield
     finally:
-        try:
-            _cancel_all(loop)
-        finally:
-            loop.close()
-            asyncio._set_running_loop(outer)
+        asyncio._set_running_loop(outer)
+        if outer is not None and task is not None:
+            asyncio._enter_task(outer, task)
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
@@ -103,3 +154,12 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     if tasks:
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
+    for task in tasks:
+        if not task.cancelled() and task.exception() is not None:
+            loop.call_exception_handler(
+                {
+                    "message": "a task failed while run_virtual cancelled it",
+                    "exception": task.exception(),
+                    "task": task,
+                }
+            )

@@ -1,0 +1,23 @@
+"""The exercises: what is set, and how an answer is judged; no solution stands here."""
+
+from perflab.book.exercises import fundamentals
+from perflab.book.exercises.judging import Exercise, Judgement
+from perflab.errors import require
+
+CHAPTERS = {1: fundamentals.EXERCISES}
+
+__all__ = ["Exercise", "Judgement", "exercise", "titles"]
+
+
+def exercise(chapter: int, number: int) -> Exercise:
+    """The exercise of that number; ValueError where the chapter has none."""
+    known = CHAPTERS.get(chapter, [])
+    usable = isinstance(number, int) and not isinstance(number, bool)
+    allowed = f"from 1 to {len(known)}" if known else f"none: chapter {chapter} has no exercises"
+    require(usable and 1 <= number <= len(known), "exercise", number, allowed)
+    return known[number - 1]
+
+
+def titles(chapter: int) -> list[str]:
+    """The titles of a chapter's exercises, in order."""
+    return [one.title for one in CHAPTERS.get(chapter, [])]

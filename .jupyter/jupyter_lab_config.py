@@ -1,0 +1,21 @@
+"""JupyterLab for readers: opens at once, asks nothing, and sends nothing beyond this machine."""
+
+import zmq
+
+c = get_config()  # noqa: F821 - Jupyter defines it while it reads this file
+
+# No request leaves the machine.
+c.LabApp.news_url = None
+c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+c.LabApp.extension_manager = "readonly"
+
+# Only this machine reaches it, and only with the token that is printed at start.
+c.ServerApp.ip = "127.0.0.1"
+c.ServerApp.allow_remote_access = False
+c.ServerApp.tornado_settings = {"ws_ping_timeout": 30_000}  # longer than the interval it warns
+
+# Chapters run in this environment, whatever other kernels the reader has.
+c.KernelSpecManager.allowed_kernelspecs = {"python3"}
+
+if zmq.has("curve"):
+    c.KernelManager.transport_encryption = "auto"  # without it every kernel warns

@@ -1,0 +1,218 @@
+"""Chapter 1: taking turns, the slow stage, the highest rate, the work that never happened."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, by_contract
+from perflab.contracts import timing
+from perflab.measure.counting import Counted
+from perflab.measure.percentiles import percentile
+from perflab.measure.queueing import response_times
+
+# ── 2: the slow stage
+
+
+Order = tuple[Counted, Counted]  # (order id, product)
+
+
+def sold(orders: list[Order], banned: list[Counted]) -> list[tuple[Counted, int]]:
+    """How often each product was sold, by name: the same order told twice counts once, and
+    banned products not at all. Three stages, each as one writes it on a Friday."""
+    seen: list[Counted] = []
+    once: list[Order] = []
+    for order, product in orders:  # stage 1: tell apart
+        if order not in seen:
+            seen.append(order)
+            once.append((order, product))
+    allowed = [product for _, product in once if product not in banned]  # stage 2: filter
+    counts: list[tuple[Counted, int]] = []
+    for product in allowed:  # stage 3: count
+        if product not in [name for name, _ in counts]:
+            counts.append((product, sum(1 for other in allowed if other == product)))
+    return sorted(counts)
+
+
+def some_orders(seed: int, size: int = 500) -> tuple[list[Order], list[Counted]]:
+    """Orders with repeats, and banned products; new objects every time, equal for equal seeds."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, int(size * 0.8), size)
+    products = {int(id): int(rng.integers(0, 150)) for id in ids}
+    orders = [(Counted(f"order {id}"), Counted(f"product {products[int(id)]:03}")) for id in ids]
+    return orders, [Counted(f"product {number:03}") for number in range(0, 150, 7)]
+
+
+def looks(function: Answer, seed: int) -> tuple[Any, int]:
+    """What a function returns for the orders of a seed, and the looks at keys that it took."""
+    orders, banned = some_orders(seed)
+    before = Counted.looks
+    result = function(orders, banned)
+    return result, Counted.looks - before
+
+
+def _faster(answer: Answer) -> Judgement:
+    tried: list[Tried] = []
+    ratios = []
+    for seed in (11, 12, 13):
+        wanted, slow = looks(sold, seed)
+        got, fast = looks(answer, seed)
+        if got is None:
+            return Judgement("not attempted", "Return the list of (product, count).")
+        same = bool(got == wanted)
+        ratios.append(slow / max(fast, 1))
+        tried.append((f"same output, orders {seed}", same, "identical" if same else "differs"))
+        tried.append(("looks at keys", slow >= 5 * fast, f"{slow:,} → {fast:,}"))
+        if not same:
+            hint = "The output must stay identical. Compare it with sold() on small input first."
+            return Judgement("wrong", hint, tuple(tried))
+        if fast < len(some_orders(seed)[0]):
+            hint = "Too fast to be true: it did not look at every order. Where did the work go?"
+            return Judgement("wrong", hint, tuple(tried))
+    gain = min(ratios)
+    if gain < 1.05:
+        return Judgement("wrong", "Right, and not faster at all: same looks.", tuple(tried), gain)
+    if gain < 5:
+        hint = (
+            f"{gain:.1f}× fewer looks. You mended a stage; the others now take most of the rest. "
+            "Count the looks of each stage, and begin with the largest."
+        )
+        return Judgement("wrong", hint, tuple(tried), gain)
+    return Judgement("right", f"{gain:.0f}× fewer looks at keys.", tuple(tried), gain)
+
+
+# ── 3: the highest rate
+
+TARGET = 0.050
+
+
+def some_traffic(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps between arrivals at a rate of 1 a second, and service times with a slow path."""
+    rng = np.random.default_rng(seed)
+    gaps = rng.exponential(1.0, 20_000)
+    slow = np.random.default_rng(seed + 1).random(len(gaps)) < 0.05
+    service = np.where(slow, 0.020, 0.004)
+    return gaps, service
+
+
+def _p95(gaps: np.ndarray, service: np.ndarray, rate: float) -> float:
+    return percentile(response_times(gaps / rate, service), 95)
+
+
+def _highest_rate(answer: Answer) -> Judgement:
+    tried: list[Tried] = []
+    for seed in (21, 22):
+        gaps, service = some_traffic(seed)
+        rate = answer(gaps.copy(), service.copy(), TARGET)
+        if rate is None:
+            return Judgement("not attempted", "Return a rate in requests a second.")
+        rate = float(rate)
+        if not rate > 0:
+            return Judgement("wrong", f"A rate is above 0; you returned {rate!r}.")
+        capacity = 1 / float(service.mean())
+        here, above = _p95(gaps, service, rate), _p95(gaps, service, rate * 1.02)
+        meets, highest = here <= TARGET, above > TARGET
+        tried.append((f"p95 at {rate:.1f}/s, traffic {seed}", meets, f"{here * 1e3:.1f} ms"))
+        tried.append(("2 % more would miss the target", highest, f"{above * 1e3:.1f} ms"))
+        if rate >= 0.99 * capacity:
+            hint = (
+                f"1 ÷ mean service time is {capacity:.0f}/s: what the server can do at most. "
+                "At that rate the queue never empties. Let each request wait for the one before."
+            )
+            return Judgement("wrong", hint, tuple(tried))
+        if not meets:
+            hint = "The target is missed. Is it the 95th percentile of the response time, with the wait?"
+            return Judgement("wrong", hint, tuple(tried))
+        if not highest:
+            hint = "The target is met with room to spare: a higher rate meets it too."
+            return Judgement("wrong", hint, tuple(tried))
+    return Judgement("right", "The highest rate that meets the target, within 2 %.", tuple(tried))
+
+
+# ── 4: the work that never happened
+
+Candidate = Callable[[list[int]], Any]
+
+
+def candidates() -> dict[str, Candidate]:
+    """Eight functions that all say they sum squares; some never do the work. Made anew each time."""
+    first: list[int] = []
+
+    def loop(data: list[int]) -> int:
+        total = 0
+        for value in data:
+            total += value * value
+        return total
+
+    def lazy(data: list[int]) -> Any:
+        return (value * value for value in data)
+
+    def remembered(data: list[int]) -> int:
+        if not first:
+            first.append(loop(data))
+        return first[0]
+
+    @functools.cache
+    def by_length(length: int) -> int:
+        return length * (length - 1) * (2 * length - 1) // 6
+
+    return {
+        "plain loop": loop,
+        "built-in sum": lambda data: sum([value * value for value in data]),
+        "generator": lazy,
+        "mapped": lambda data: map(lambda value: value * value, data),
+        "remembers its first answer": remembered,
+        "knows range(n) by heart": lambda data: by_length(len(data)),
+        "numpy": lambda data: int(np.square(np.asarray(data, dtype=object)).sum()),
+        "samples one in ten": lambda data: 10 * sum(value * value for value in data[::10]),
+    }
+
+
+LIARS = {
+    "generator",
+    "mapped",
+    "remembers its first answer",
+    "knows range(n) by heart",
+    "samples one in ten",
+}
+WHY = {
+    "generator": "it returns a generator: nothing is squared until somebody asks for the values",
+    "mapped": "it returns a map object: nothing is squared until somebody asks for the values",
+    "remembers its first answer": "it answers the second call with the first call's result: "
+    "try it twice, with different data",
+    "knows range(n) by heart": "it is right for range(n) and for nothing else: use other data",
+    "samples one in ten": "it looks at a tenth of the data, which is enough on constant data only",
+}
+
+
+def _liars(answer: Answer) -> Judgement:
+    called = answer(candidates())
+    if called is None:
+        return Judgement("not attempted", "Return the set of names whose work did not happen.")
+    if not isinstance(called, Iterable) or isinstance(called, str):
+        return Judgement("wrong", f"Return a set of names, not {called!r}.")
+    named = set(called)
+    tried = tuple(
+        (name, (name in named) == (name in LIARS), "called a liar" if name in named else "believed")
+        for name in candidates()
+    )
+    unknown = named - set(candidates())
+    if unknown:
+        return Judgement("wrong", f"There is no benchmark {sorted(map(str, unknown))[0]!r}.", tried)
+    innocent = sorted(named - LIARS)
+    if innocent:
+        hint = f"«{innocent[0]}» did all of its work. Being fast is no crime: compare the results."
+        return Judgement("wrong", hint, tried)
+    missed = sorted(LIARS - named)
+    if missed:
+        return Judgement("wrong", f"«{missed[0]}» got away: {WHY[missed[0]]}.", tried)
+    return Judgement("right", "All five found, and nobody innocent accused.", tried)
+
+
+EXERCISES = [
+    Exercise("Exercise 1, take turns", by_contract(timing)),
+    Exercise("Exercise 2, the slow stage", _faster),
+    Exercise("Exercise 3, the highest rate", _highest_rate),
+    Exercise("Exercise 4, the work that never happened", _liars),
+]

@@ -1,0 +1,82 @@
+"""How an exercise is judged: what every chapter's exercises have in common.
+
+A judge calls the answer with inputs of its own, counts, and returns a `Judgement`. It never
+raises for what the answer does: a stub is «not attempted», an exception is wrong with a hint.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import CodeType, ModuleType
+from typing import Any
+
+from perflab.contracts import checks_of, judge
+
+Answer = Callable[..., Any]
+Tried = tuple[str, bool, str]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`status` is "right", "wrong", "not attempted" or "refused"; `tried` holds what was tested:
+    (statement, passed, what was found). `measure` tells by how much a right answer is right."""
+
+    status: str
+    hint: str = ""
+    tried: tuple[Tried, ...] = field(default=())
+    measure: float | None = None
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its title and the function that judges an answer."""
+
+    title: str
+    tests: Callable[[Answer], Judgement]
+
+    def judge(self, answer: Answer) -> Judgement:
+        """Judge an answer; whatever it does, this returns."""
+        if not callable(answer):
+            return Judgement("wrong", f"Give the function itself, not {answer!r}.")
+        borrowed = sorted(set(_borrowed(answer)))
+        if borrowed:
+            return Judgement("refused", f"Write it yourself: this answer uses {borrowed[0]}.")
+        try:
+            return self.tests(answer)
+        except NotImplementedError:
+            return Judgement("not attempted", "Replace the body of the function, then run again.")
+        except Exception as error:
+            return Judgement("wrong", f"Your function raised {type(error).__name__}: {error}")
+
+
+def by_contract(contract: ModuleType) -> Callable[[Answer], Judgement]:
+    """Judge an answer by a contract: every check must hold; the first that fails gives the hint."""
+
+    def tests(answer: Answer) -> Judgement:
+        checks = checks_of(contract)
+        checks[0].run(answer)  # a stub's NotImplementedError comes through here
+        found = judge(contract, answer)
+        tried = tuple((one, seen.holds, seen.found) for one, seen in found.items())
+        failed = next((one for one in checks if not found[one.statement].holds), None)
+        if failed is None:
+            return Judgement("right", "Every check holds.", tried)
+        return Judgement("wrong", failed.hint, tried)
+
+    return tests
+
+
+def _borrowed(answer: Answer) -> Iterable[str]:
+    """Names of perflab's own functions and classes that the answer's code refers to."""
+    code = getattr(answer, "__code__", None)
+    names = getattr(answer, "__globals__", {})
+    for name in _names(code) if code else ():
+        thing = names.get(name)
+        home = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", "")
+        if name == "perflab" or str(home).split(".")[0] == "perflab":
+            yield name
+
+
+def _names(code: CodeType) -> Iterable[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

@@ -1,0 +1,70 @@
+"""Panels made from results: the same few views of a load test, in every chapter."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perflab.book.plots import Panel, shares
+from perflab.errors import require
+from perflab.systems import LoadResult
+
+Floats = NDArray[np.float64]
+MB = 1e6
+
+
+def over_time(result: LoadResult, p: float = 50, step: float = 0.1) -> tuple[Floats, Floats]:
+    """A percentile of the response time in milliseconds, in steps of `step` seconds; nan where
+    no request ended. x is the middle of each step."""
+    require(step > 0, "step", step, "more than 0 seconds")
+    ended, times = result.end[result.ok], result.response_time[result.ok]
+    slots = np.floor(ended / step).astype(int)
+    last = int(slots.max(initial=0))
+    values = np.full(last + 1, np.nan)
+    for slot in range(last + 1):
+        inside = times[slots == slot]
+        if len(inside):
+            values[slot] = np.percentile(inside, p, method="inverted_cdf") * 1e3
+    return (np.arange(last + 1) + 0.5) * step, values
+
+
+def latency(runs: Mapping[str, LoadResult], p: float = 50, step: float = 0.1) -> Panel:
+    """A percentile of each run's response time over time."""
+    lines = {name: over_time(result, p, step) for name, result in runs.items()}
+    return Panel(f"p{p:g} latency (ms)", lines, log=True)
+
+
+def memory(runs: Mapping[str, LoadResult], height: float = 0.7) -> Panel:
+    """Resident memory of each run's server over time; of server and generator for one run."""
+    if len(runs) == 1:
+        (result,) = runs.values()
+        lines = {
+            "server": _resident(result, "server_rss"),
+            "load generator": _resident(result, "tester_rss"),
+        }
+    else:
+        lines = {name: _resident(result, "server_rss") for name, result in runs.items()}
+    return Panel("memory (MB)", lines, height=height)
+
+
+def processor(result: LoadResult, height: float = 0.7) -> Panel:
+    """Cores' worth of CPU that server and generator used, in percent of one core."""
+    time = result.readings["time"]
+    lines = {}
+    for name, column in (("server", "server_cpu"), ("load generator", "tester_cpu")):
+        used = np.diff(result.readings[column]) / np.diff(time)
+        lines[name] = (time[1:], 100 * used)
+    return Panel("CPU (% of a core)", lines, height=height)
+
+
+def distribution(runs: Mapping[str, Floats], x_marks: Mapping[str, float]) -> Panel:
+    """The share of requests answered within a time, for each run's latencies in seconds."""
+    lines = {name: (shares(times)[0] * 1e3, shares(times)[1]) for name, times in runs.items()}
+    marks = {name: at * 1e3 for name, at in x_marks.items()}
+    return Panel(
+        "answered within (%)", lines, x_marks=marks, x_label="latency (ms)", x_log=True, height=1.2
+    )
+
+
+def _resident(result: LoadResult, column: str) -> tuple[Floats, Floats]:
+    return result.readings["time"], result.readings[column] / MB

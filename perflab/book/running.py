@@ -1,0 +1,171 @@
+"""Run chapters live, each in a fresh kernel; executed copies and a report for the browser."""
+
+import html
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jinja2 import DictLoader
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
+
+from perflab.book.readers import chapters, my_folder, writable
+from perflab.measure.machine import Machine
+
+QUIET = "--IPKernelApp.log_level=50"  # a kernel's own log, not what its cells write
+TAIL = 8  # lines of a traceback that are shown
+# The page as Lab shows it, without the scripts that would be fetched from the web.
+REPORT = """{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_js_requirejs -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}"""
+
+
+@dataclass(frozen=True)
+class ChapterRun:
+    """One chapter as it ran: how many code cells, how long, and what stopped it if anything did."""
+
+    chapter: str
+    title: str
+    cells: int
+    seconds: float
+    error: str | None  # which cell, and the traceback's last lines
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return f"✓ {self.chapter}: {self.cells} cells in {self.seconds:.0f} s"
+        return f"✗ {self.chapter}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What `run_chapters` did, and the folder that has it all."""
+
+    folder: Path
+    chapters: tuple[ChapterRun, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(run.error is None for run in self.chapters)
+
+
+def run_chapters(wanted: Iterable[str] = ()) -> Runs:
+    """Execute chapters in order; one that fails does not keep the next from running.
+
+    Raises ValueError for a chapter that does not exist, PerflabError where my/ cannot be written,
+    KeyboardInterrupt with no kernel left behind.
+    """
+    paths = chapters(wanted)
+    home = writable(my_folder())
+    folder = writable(home / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    runs: list[ChapterRun] = []
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+        try:
+            runs.append(_run(path.stem, notebook, home))
+        finally:  # also of an interrupted chapter: what it had found is worth keeping
+            nbformat.write(notebook, folder / path.name)  # type: ignore[no-untyped-call]  # upstream
+        (folder / f"{path.stem}.html").write_text(_report(notebook, path.stem), "utf-8")
+        (folder / "index.html").write_text(_index(runs), "utf-8")
+    return Runs(folder, tuple(runs))
+
+
+def _run(chapter: str, notebook: Any, home: Path) -> ChapterRun:
+    began = time.monotonic()
+    cells = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    for _, cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    error = None
+    try:
+        _execute(notebook, cells, home, chapter)
+    except _CellError as failed:
+        error = str(failed)
+    title = _title(notebook) or chapter
+    return ChapterRun(chapter, title, len(cells), time.monotonic() - began, error)
+
+
+class _CellError(Exception):
+    """A cell raised, or its kernel died."""
+
+
+def _execute(notebook: Any, cells: list[tuple[int, Any]], home: Path, chapter: str) -> None:
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(home)}},
+        store_widget_state=False,  # a page would fetch the widgets' scripts from the web
+        record_timing=False,
+        extra_arguments=[QUIET],
+    )
+    with client.setup_kernel(), tqdm(cells, chapter, unit="cell") as bar:
+        for number, (index, cell) in enumerate(bar, start=1):
+            try:
+                client.execute_cell(cell, index)
+            except CellExecutionError as error:
+                tail = _tail(cell)
+                raise _CellError(f"code cell {number} of {len(cells)} failed\n{tail}") from error
+            except DeadKernelError as error:
+                raise _CellError(f"the kernel died in code cell {number}") from error
+            except KeyboardInterrupt:
+                _stop(client)
+                raise
+
+
+def _stop(client: NotebookClient) -> None:
+    """Interrupt the cell first, so that what it has open is closed before its kernel goes."""
+    if client.km is not None:
+        run_sync(client.km.interrupt_kernel)()  # type: ignore[arg-type]  # a coroutine here
+
+
+def _tail(cell: Any) -> str:
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    text = "\n".join(errors[-1].traceback) if errors else "no traceback"
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    lines = [line for line in plain.splitlines() if line.strip("- ")]
+    return "\n".join(f"    {line}" for line in lines[-TAIL:])
+
+
+def _title(notebook: Any) -> str:
+    for cell in notebook.cells:
+        found = re.search(r"^# (.+)$", cell.source, re.M) if cell.cell_type == "markdown" else None
+        if found:
+            return found[1]
+    return ""
+
+
+def _report(notebook: Any, chapter: str) -> str:
+    loaders = [DictLoader({"report": REPORT})]
+    exporter = HTMLExporter(template_file="report", extra_loaders=loaders)  # type: ignore[no-untyped-call]  # upstream
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": chapter}})
+    return str(page)
+
+
+def _index(runs: list[ChapterRun]) -> str:
+    rows = "\n".join(
+        f'<tr><td><a href="{run.chapter}.html">{html.escape(run.title)}</a></td>'
+        f"<td>{run.cells}</td><td>{run.seconds:.0f}</td>"
+        f"<td>{'passed' if run.error is None else f'<pre>{html.escape(run.error)}</pre>'}</td></tr>"
+        for run in runs
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>perflab: chapters run</title>
+<style>
+  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 3rem auto }}
+  td, th {{ padding: .3rem 1rem; text-align: left; vertical-align: top }} pre {{ margin: 0 }}
+</style>
+<h1>Chapters run</h1>
+<p>{datetime.now():%d %B %Y, %H:%M} · perflab {version("perflab")} · {Machine.here().label}</p>
+<table><tr><th>Chapter<th>Code cells<th>Seconds<th>Result</tr>
+{rows}
+</table></html>
+"""

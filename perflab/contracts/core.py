@@ -1,0 +1,60 @@
+"""What a contract is: named checks that count, run on any implementation.
+
+A contract is a module of functions marked with `@check("what must hold")`. Each takes one thing,
+the implementation under test, forces a situation and returns `Evidence`. The same functions
+break the guide's code in a chapter, test ours, prove the chapter's claim in CI and judge the
+reader's repair.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from perflab.errors import require
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check found: whether its statement holds, and the count that shows it."""
+
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """A statement that must hold, the function that tries it, and a hint for who fails it."""
+
+    statement: str
+    hint: str
+    run: Callable[[Any], Evidence]
+
+
+def check(statement: str, hint: str = "") -> Callable[[Callable[[Any], Evidence]], Check]:
+    """Mark a function as one check of the contract that its module is."""
+
+    def mark(function: Callable[[Any], Evidence]) -> Check:
+        return Check(statement, hint, function)
+
+    return mark
+
+
+def checks_of(contract: ModuleType) -> list[Check]:
+    """The checks of a contract, in the order in which they are written."""
+    found = [thing for thing in vars(contract).values() if isinstance(thing, Check)]
+    require(bool(found), "contract", contract.__name__, "a module with functions marked @check")
+    return sorted(found, key=lambda one: inspect.getsourcelines(one.run)[1])
+
+
+def judge(contract: ModuleType, implementation: Any) -> dict[str, Evidence]:
+    """Run every check on one implementation; what it raises is a failed check, not an error."""
+    return {one.statement: _tried(one, implementation) for one in checks_of(contract)}
+
+
+def _tried(one: Check, implementation: Any) -> Evidence:
+    try:
+        return one.run(implementation)
+    except Exception as error:
+        return Evidence(False, f"raised {type(error).__name__}: {error}"[:120])

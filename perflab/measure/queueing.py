@@ -1,0 +1,73 @@
+"""What queueing theory says exactly, and what it says on average."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perflab.errors import require
+
+
+def response_times(gaps: ArrayLike, service: ArrayLike) -> NDArray[np.float64]:
+    """Response time of each request at one server, first come, first served; in seconds.
+
+    `gaps[i]` is the time from arrival i − 1 to arrival i, `service[i]` what request i takes. The
+    recursion is Lindley's («The theory of queues with a single server», 1952): a request waits
+    for what the one before it still had to wait and to work, less the gap between the two.
+
+    Unrolled, the wait is a random walk less its running minimum, which needs no loop.
+    """
+    gaps, service = np.asarray(gaps, float), np.asarray(service, float)
+    same = gaps.ndim == 1 and gaps.shape == service.shape and len(gaps) > 0
+    require(same, "gaps", gaps.shape, f"an array as long as service, {service.shape}, not empty")
+    good = bool(np.all(gaps >= 0) and np.all(service >= 0))
+    require(good, "gaps", gaps, "at least 0 everywhere, and service too")
+    walk = np.concatenate([[0.0], np.cumsum(service[:-1] - gaps[1:])])
+    found: NDArray[np.float64] = walk - np.minimum.accumulate(walk) + service
+    return found
+
+
+def mm1_response_time(rate: float, service_time: float) -> float:
+    """Mean response time at one server, Poisson arrivals, exponential service: S ÷ (1 − ρ)."""
+    utilisation = rate * service_time
+    require(0 <= utilisation < 1, "utilisation", utilisation, "at least 0 and below 1")
+    return service_time / (1 - utilisation)
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """How many were there at a time: `count[i]` from `time_ns[i]` until `time_ns[i + 1]`."""
+
+    time_ns: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+    @property
+    def area_ns(self) -> int:
+        """Requests × nanoseconds: the integral of the count over the whole trace, exact."""
+        return int((self.count[:-1] * np.diff(self.time_ns)).sum())
+
+    @property
+    def mean(self) -> float:
+        """How many were there on average, from the first coming to the last going."""
+        return self.area_ns / int(self.time_ns[-1] - self.time_ns[0])
+
+    def at(self, time_ns: ArrayLike) -> NDArray[np.int64]:
+        """How many were there at these times; 0 before the first and after the last."""
+        index = np.searchsorted(self.time_ns, np.asarray(time_ns, np.int64), side="right")
+        return np.concatenate([[0], self.count])[index]
+
+
+def in_flight(start_ns: ArrayLike, end_ns: ArrayLike) -> InFlight:
+    """Count who is there at each moment, from when each came and went (integer nanoseconds).
+
+    It looks at comings and goings only, never at how long a request stayed: so Little's law,
+    which says that the mean count is arrival rate × mean stay, can be tried on the result.
+    """
+    start, end = np.asarray(start_ns, np.int64), np.asarray(end_ns, np.int64)
+    same = start.ndim == 1 and start.shape == end.shape and len(start) > 0
+    require(same, "start_ns", start.shape, f"an array as long as end_ns, {end.shape}, not empty")
+    require(bool(np.all(end >= start)), "end_ns", end, "never before start_ns")
+    times = np.unique(np.concatenate([start, end]))
+    came = np.searchsorted(np.sort(start), times, side="right")
+    gone = np.searchsorted(np.sort(end), times, side="right")
+    return InFlight(times, came - gone)

@@ -1,0 +1,43 @@
+"""A neighbour: work beside ours that we did not ask for, so that an experiment can have one."""
+
+import threading
+from types import TracebackType
+
+from perflab.errors import require
+
+
+class neighbour:  # noqa: N801 - reads as a verb's object: with neighbour(after=0.5)
+    """A thread that begins to compute `after` seconds into the block, and stops at its end.
+
+    It computes in Python, so it takes the interpreter's lock in turn with the block's own code
+    and slows that down, as a busy neighbour slows down a machine. State: the thread, and the
+    event that ends it.
+    """
+
+    def __init__(self, after: float = 0.0) -> None:
+        number = isinstance(after, int | float) and not isinstance(after, bool)
+        require(number and 0 <= after < 3600, "after", after, "seconds from 0 to 3600")
+        self._after = after
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="neighbour", daemon=True)
+
+    def __enter__(self) -> "neighbour":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leaving.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        if self._leaving.wait(self._after):
+            return
+        number = 1
+        while not self._leaving.is_set():
+            for _ in range(1000):
+                number = number * 1_103_515_245 % 2_147_483_648

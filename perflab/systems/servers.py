@@ -1,0 +1,252 @@
+"""A real server in a supervised child process, on 127.0.0.1 and a port of its own.
+
+Between this process and the server stands `supervisor.py`, which ends the server when this
+process goes, even by SIGKILL. Both are in a session of their own, so that an interrupt of the
+notebook's kernel does not reach them.
+"""
+
+import math
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from perflab.errors import ServerError, require
+from perflab.measure.percentiles import is_number
+
+HOST = "127.0.0.1"
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+END_TIMEOUT = 5.0  # seconds an answer of the supervisor may take; its own grace is shorter
+
+
+class Server:
+    """A server that is started, stopped, frozen and killed at will; a context manager.
+
+    `command` is run with `{port}` and `{fd}` replaced where they stand as words of their own:
+    the port it has to serve, and the descriptor of a socket that listens there already (with
+    `inherits_socket`). `ready(port, timeout)` returns when the server answers and raises OSError
+    when it does not yet. `port` 0 means a free one. Nothing runs until `start()` or `with`.
+
+    State: the supervisor's process and the folder it will remove (both None when nothing was
+    started), the number of the last question asked, and bytes read of an answer that is not
+    complete. `_lock` guards all of it: one question at a time, from any thread.
+    """
+
+    name = "server"
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        ready: Callable[[int, float], None],
+        *,
+        port: int = 0,
+        inherits_socket: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 15.0,
+    ) -> None:
+        is_port = isinstance(port, int) and not isinstance(port, bool) and 0 <= port <= 65535
+        require(is_port, "port", port, "a port from 1 to 65535, or 0 for a free one")
+        positive = is_number(timeout) and 0 < timeout < math.inf
+        require(positive, "timeout", timeout, "seconds above 0")
+        self._command = list(command)
+        self._ready = ready
+        self._wanted_port = port
+        self._mode = "inherit" if inherits_socket else "bind"
+        self._env = {**os.environ, **(env or {})}
+        self._timeout = timeout
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._asked = 0
+        self._unread = b""
+        self._pid = 0
+        self._port = port
+        self._lock = threading.RLock()
+
+    @property
+    def port(self) -> int:
+        """The port it serves, the same after a restart."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a slash at the end."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server itself, for its memory and CPU; 0 before the first start."""
+        return self._pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there (frozen or not)."""
+        with self._lock:
+            return self._supervisor is not None and self._ask("?") == "running"
+
+    def output(self, lines: int = 20) -> str:
+        """The last lines that the server wrote to stdout and stderr."""
+        with self._lock:
+            path = self._folder / "output.log" if self._folder is not None else None
+        if path is None or not path.exists():
+            return ""
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 200 * lines))
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+
+    def start(self) -> Self:
+        """Start it and return when it answers; where it runs already, nothing is done.
+
+        Raises ServerError, with the server's last words, where it does not within the time-out,
+        and where the port is taken.
+        """
+        with self._lock:
+            if self.running:
+                return self
+            try:
+                if self._supervisor is None:
+                    self._open_supervisor()
+                self._launch()
+            except BaseException:  # an interrupt too must leave nothing behind
+                self.stop()
+                raise
+        return self
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay open and nobody answers."""
+        self._must_run(self._ask("P"))
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        self._must_run(self._ask("C"))
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a crash would; `restart` brings it back."""
+        self._ask("K")
+
+    def restart(self) -> None:
+        """End it if it runs, and start it again on the same port."""
+        with self._lock:
+            if self._supervisor is None:
+                raise ServerError(f"the {self.name} was never started, or was stopped")
+            self._ask("K")
+            self.start()
+
+    def stop(self) -> None:
+        """End it cleanly and remove what belonged to it; a second time does nothing."""
+        with self._lock:
+            supervisor, folder = self._supervisor, self._folder
+            if supervisor is None or folder is None:
+                return
+            try:
+                self._ask("T")
+            except ServerError:
+                pass  # the supervisor died: what follows tidies up
+            finally:
+                self._supervisor = self._folder = None
+                _close(supervisor)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.url} pid={self._pid}>"
+
+    def _open_supervisor(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="perflab-"))
+        script = [sys.executable, "-I", "-S", str(SUPERVISOR)]
+        about = [str(self._folder), str(self._wanted_port), self._mode]
+        with (self._folder / "output.log").open("ab") as log:
+            self._supervisor = subprocess.Popen(
+                [*script, *about, *self._command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                bufsize=0,
+                env=self._env,
+                start_new_session=True,
+            )
+        self._unread = b""
+
+    def _launch(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        answer = self._ask("S")
+        word, _, rest = answer.partition(" ")
+        if word != "ok":
+            raise ServerError(f"the {self.name} did not start: {rest}")
+        self._pid, self._port = map(int, rest.split())
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                if left > 0:
+                    return self._ready(self._port, left)
+            except OSError:
+                time.sleep(0.01)  # not yet: ask again, unless it will never come
+            state = self._ask("?")
+            if state != "running" or left <= 0:
+                why = f"no answer within {self._timeout:g} s" if left <= 0 else state
+                raise ServerError(f"the {self.name} did not start: {why}\n{self.output()}")
+
+    def _must_run(self, state: str) -> None:
+        if state != "running":
+            raise ServerError(f"the {self.name} does not run: {state}\n{self.output()}")
+
+    def _ask(self, letter: str) -> str:
+        """Ask the supervisor one question; return the answer."""
+        with self._lock:
+            supervisor = self._supervisor
+            if supervisor is None or supervisor.stdin is None or supervisor.stdout is None:
+                raise ServerError(f"the {self.name} was never started, or was stopped")
+            self._asked += 1
+            deadline = time.monotonic() + END_TIMEOUT
+            try:
+                supervisor.stdin.write(b"%d %s\n" % (self._asked, letter.encode()))
+                while True:
+                    line, newline, rest = self._unread.partition(b"\n")
+                    if newline:
+                        self._unread = rest
+                        number, _, answer = line.decode().partition(" ")
+                        if int(number) == self._asked:  # else: of a question that was interrupted
+                            return answer
+                    else:
+                        self._unread += _read(supervisor.stdout.fileno(), deadline)
+            except (OSError, EOFError) as error:
+                raise ServerError(f"the {self.name}'s supervisor is gone") from error
+
+
+def _read(fd: int, deadline: float) -> bytes:
+    poll = select.poll()  # select.select refuses descriptors above 1,023
+    poll.register(fd, select.POLLIN)
+    readable = poll.poll(1000 * max(0.0, deadline - time.monotonic()))
+    data = os.read(fd, 4096) if readable else b""
+    if not data:
+        raise EOFError
+    return data
+
+
+def _close(supervisor: subprocess.Popen[bytes]) -> None:
+    """Let the supervisor go, which ends what is left of its server; wait until it has."""
+    for pipe in (supervisor.stdin, supervisor.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        supervisor.wait(END_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()

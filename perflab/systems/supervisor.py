@@ -1,0 +1,208 @@
+"""A tiny process between the notebook and a server: whatever happens above, nothing stays behind.
+
+Run as a script with the standard library alone (`python -I -S supervisor.py …`, some 20 ms):
+
+    supervisor.py FOLDER PORT inherit|bind COMMAND…
+
+It speaks with its owner over two pipes. Each line on stdin is `NUMBER LETTER`, each is answered
+by one line on stdout, `NUMBER word…`; an owner that was interrupted before it read an answer
+skips it by its number.
+
+    S  start the server      → ok PID PORT | error REASON
+    ?  how is it             → running | exited CODE
+    P  stop it for a while   → as ?
+    C  let it go on          → as ?
+    T  end it (SIGTERM, after GRACE seconds SIGKILL) → exited CODE
+    K  end it at once        → exited CODE
+
+When stdin ends, or the owner has gone without closing it (a fork of the owner may hold the pipe),
+the server's whole process group gets SIGKILL, which works on stopped processes too, and FOLDER is
+removed. All signals come from here, the server's parent: as long as it is not reaped, its number
+cannot have gone to another process.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+TICK = 0.25  # seconds between two looks at the owner and the server
+LINUX = sys.platform == "linux"
+SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG in <sys/prctl.h>
+
+
+class Supervisor:
+    """One server, started any number of times on the same port.
+
+    State: `port` (0 until the first start), `pid` of the running or stopped server (0 when there
+    is none), whether we `stopped` it, and `code`, the exit code of the last one (negative: the
+    signal that ended it). One thread; no locks.
+    """
+
+    def __init__(self, port: int, inherit: bool, command: list[str]) -> None:
+        self.owner = os.getppid()
+        self.port = port
+        self.inherit = inherit
+        self.command = command
+        self.pid = 0
+        self.stopped = False
+        self.code = 0
+
+    def serve(self) -> None:
+        """Answer the owner until it has gone."""
+        waiting = b""
+        while self.owned():
+            readable, _, _ = select.select([0], [], [], TICK)
+            self.reap()
+            if not readable:
+                continue
+            data = os.read(0, 4096)
+            if not data:
+                return
+            *lines, waiting = (waiting + data).split(b"\n")
+            for line in lines:
+                number, letter = line.decode().split()
+                os.write(1, f"{number} {self.obey(letter)}\n".encode())
+
+    def owned(self) -> bool:
+        return os.getppid() == self.owner
+
+    def obey(self, letter: str) -> str:
+        self.reap()
+        if letter == "S":
+            return self.start()
+        if letter == "P":
+            self.pause()
+        elif letter == "C":
+            self.resume()
+        elif letter == "T":
+            self.end()
+        elif letter == "K":
+            self.kill()
+        return "running" if self.pid else f"exited {self.code}"
+
+    def start(self) -> str:
+        if self.pid:
+            return "error it runs already"
+        try:
+            with socket.socket() as listener:
+                # Lets a restart have its port back while old connections are in TIME_WAIT.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(("127.0.0.1", self.port))
+                self.port = listener.getsockname()[1]
+                if self.inherit:
+                    # From here on clients queue until the server accepts them: the port is
+                    # never free for another, and readiness needs no polling.
+                    listener.listen(2048)
+                else:
+                    listener.close()
+                self.spawn(listener.fileno())
+        except OSError as error:
+            return f"error port {self.port}: {error.strerror}"
+        return f"ok {self.pid} {self.port}"
+
+    def spawn(self, fd: int) -> None:
+        words = {"{port}": str(self.port), "{fd}": str(fd)}
+        command = [words.get(word, word) for word in self.command]
+        supervisor = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                become(command, fd, supervisor)
+            except BaseException as error:
+                os.write(2, f"{command[0]}: {error}\n".encode())
+            finally:
+                os._exit(127)
+        with suppress(OSError):  # the child was faster and runs its program already
+            os.setpgid(self.pid, self.pid)  # both sides do it: whoever comes first
+
+    def send(self, number: int) -> None:
+        if self.pid:
+            # It has just gone, which macOS calls a lack of permission.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    def pause(self) -> None:
+        """SIGSTOP, and wait until it has stopped indeed, or ended."""
+        self.send(signal.SIGSTOP)
+        if (
+            self.pid and not self.stopped
+        ):  # a stop is reported once: a second wait would be for ever
+            _, status = os.waitpid(self.pid, os.WUNTRACED)
+            self.stopped = os.WIFSTOPPED(status)
+            if not self.stopped:
+                self.ended(status)
+
+    def resume(self) -> None:
+        self.send(signal.SIGCONT)
+        self.stopped = False
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL where that has not helped within GRACE or the owner has gone."""
+        self.send(signal.SIGTERM)
+        self.resume()  # a stopped process would keep SIGTERM waiting
+        for _ in range(int(GRACE / 0.01)):
+            if not self.pid or not self.owned():
+                break
+            select.select([], [], [], 0.01)
+            self.reap()
+        self.kill()
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self.reap(wait=True)
+
+    def reap(self, wait: bool = False) -> None:
+        """Take note of a server that has ended, and end what it left in its group."""
+        if not self.pid:
+            return
+        pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+        if pid:
+            self.ended(status)
+
+    def ended(self, status: int) -> None:
+        self.send(signal.SIGKILL)
+        self.pid, self.stopped, self.code = 0, False, os.waitstatus_to_exitcode(status)
+
+
+def become(command: list[str], fd: int, supervisor: int) -> None:
+    """Turn this forked child into the server: own group, own output, no pipe of ours."""
+    os.setpgid(0, 0)
+    if LINUX:
+        import ctypes
+
+        # For the case that somebody kills the supervisor itself.
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != supervisor:
+            return
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    if fd >= 0:
+        os.set_inheritable(fd, True)
+    os.execvp(command[0], command)
+
+
+def main(folder: str, port: str, mode: str, *command: str) -> None:
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)  # so that what `finally` says below is done
+
+    supervisor = Supervisor(int(port), mode == "inherit", list(command))
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, leave)
+        with suppress(OSError):  # a pipe broke: the owner has gone
+            supervisor.serve()
+    finally:
+        supervisor.kill()
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

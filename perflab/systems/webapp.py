@@ -1,0 +1,202 @@
+"""`webapp()`: the shop's web API as a server of its own, and what it tells about itself."""
+
+import json
+import math
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perflab.errors import ServerError, require
+from perflab.measure.percentiles import is_number
+from perflab.systems.servers import HOST, Server
+from perflab.systems.shop import Shop
+from perflab.systems.shop import shop as make_shop
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the shop's web API behaves; `webapp` explains each. Its child gets it as JSON."""
+
+    path: str  # the shop's database
+    slots: int = 4
+    service_ms: float = 5.0
+    service: Literal["constant", "exponential"] = "constant"
+    seed: int = 1
+    slow_every: int = 100
+    threads: int = 2
+    slow_ms: float = 100.0
+    trace_size: int = 200_000
+    log_requests: bool = False
+    routes: str = ""
+
+    def __post_init__(self) -> None:
+        for name, least in {"slots": 1, "seed": 0, "slow_every": 0, "threads": 1}.items():
+            _whole(name, getattr(self, name), least)
+        _whole("trace_size", self.trace_size, 1)
+        for name in ("service_ms", "slow_ms"):
+            value = getattr(self, name)
+            fits = is_number(value) and 0 <= value < math.inf
+            require(fits, name, value, "a number of at least 0")
+        known = self.service in ("constant", "exponential")
+        require(known, "service", self.service, "'constant' or 'exponential'")
+        said = isinstance(self.log_requests, bool)
+        require(said, "log_requests", self.log_requests, "true or false")
+        where = self.routes == "" or self.routes.count(":") == 1
+        require(where, "routes", self.routes, "'package.module:function'")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the remote party recorded: one entry for each call, in order of finish.
+
+    Clock readings in nanoseconds of `time.perf_counter_ns`, which on Linux and macOS is one clock
+    for all processes of a machine. Calls still waiting are not in it.
+    """
+
+    arrival_ns: NDArray[np.int64]
+    started_ns: NDArray[np.int64]
+    finished_ns: NDArray[np.int64]
+    slots: int
+    dropped: int  # calls that ended after the trace was full
+
+    def __len__(self) -> int:
+        return len(self.arrival_ns)
+
+    @property
+    def wait(self) -> NDArray[np.float64]:
+        """Seconds that each call waited for a place."""
+        return (self.started_ns - self.arrival_ns) / 1e9
+
+    @property
+    def response(self) -> NDArray[np.float64]:
+        """Seconds from each call's arrival to its finish."""
+        return (self.finished_ns - self.arrival_ns) / 1e9
+
+    @property
+    def holding(self) -> NDArray[np.float64]:
+        """Seconds that each call held its place."""
+        return (self.finished_ns - self.started_ns) / 1e9
+
+
+class WebApp(Server):
+    """The shop's running web API: a `Server`, and what only this one can tell."""
+
+    name = "shop's web API"
+
+    def __init__(self, settings: Settings, *, port: int, timeout: float) -> None:
+        self.settings = settings
+        # -P: a random.py in the folder where the reader works is not ours to import.
+        program = [sys.executable, "-P", "-m", "perflab.systems.shopapi"]
+        command = [*program, json.dumps(asdict(settings), default=float), "{fd}"]
+        super().__init__(command, _healthy, port=port, timeout=timeout)
+
+    def get(self, path: str, *, method: str = "GET", timeout: float = 10.0) -> tuple[int, bytes]:
+        """Ask for one page over a new connection; return status and body."""
+        status, _, body = _fetch(self.port, path, method, timeout)
+        return status, body
+
+    def trace(self) -> Trace:
+        """The remote party's calls since the start or the last reset."""
+        _, dropped, body = self._told("/trace")
+        times = np.frombuffer(body, dtype=np.int64).reshape(-1, 3)
+        arrival, started, finished = (column.copy() for column in times.T)
+        return Trace(arrival, started, finished, self.settings.slots, dropped)
+
+    def reset_trace(self) -> None:
+        """Forget the calls so far, those under way included."""
+        self._told("/trace/reset", "POST")
+
+    def stats(self) -> dict[str, float]:
+        """`cpu_seconds` used since its start, `resident_bytes`, `connections` open."""
+        numbers: dict[str, float] = json.loads(self._told("/stats")[2])
+        return numbers
+
+    def metrics(self) -> dict[str, Any]:
+        """The request monitor's snapshot: counts, errors and latencies by route."""
+        snapshot: dict[str, Any] = json.loads(self._told("/metrics")[2])
+        return snapshot
+
+    def _told(self, path: str, method: str = "GET") -> tuple[int, int, bytes]:
+        try:
+            status, dropped, body = _fetch(self.port, path, method, 10.0)
+        except OSError as error:
+            raise ServerError(f"the {self.name} does not answer {path}: {error}") from error
+        if status != 200:
+            raise ServerError(f"the {self.name} answered {path} with {status}")
+        return status, dropped, body
+
+
+def webapp(
+    shop: Shop | None = None,
+    *,
+    slots: int = 4,
+    service_ms: float = 5.0,
+    service: Literal["constant", "exponential"] = "constant",
+    seed: int = 1,
+    slow_every: int = 100,
+    threads: int = 2,
+    slow_ms: float = 100.0,
+    trace_size: int = 200_000,
+    log_requests: bool = False,
+    routes: str = "",
+    port: int = 0,
+    timeout: float = 15.0,
+) -> WebApp:
+    """The shop's web API on a free port of 127.0.0.1, in a process of its own.
+
+        with webapp(slots=4, service_ms=5) as app:
+            run_load(app.url + "/pay", …)
+            app.trace().wait
+
+    `shop` is the data (quick scale by default). `/pay` calls a remote party that is modelled:
+    `slots` callers at once, each for `service_ms` (constant, or exponential with that mean, drawn
+    from `seed`). Of `/products/{id}` each id that `slow_every` divides lacks the number sold and
+    must count it (0: none lacks it), in one of `threads` threads. The request monitor logs what
+    took longer than `slow_ms`. `log_requests` writes a line for each request to the server's
+    output. `routes` is "package.module:function", called with the Settings for more Starlette
+    routes. It must answer within `timeout` seconds.
+
+    Raises ValueError for a bad argument; on entry ServerError where the server does not start.
+    """
+    settings = Settings(
+        path=str(Path((shop or make_shop()).path).resolve()),
+        slots=slots,
+        service_ms=service_ms,
+        service=service,
+        seed=seed,
+        slow_every=slow_every,
+        threads=threads,
+        slow_ms=slow_ms,
+        trace_size=trace_size,
+        log_requests=log_requests,
+        routes=routes,
+    )
+    return WebApp(settings, port=port, timeout=timeout)
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    require(whole and value >= least, name, value, f"a whole number of at least {least}")  # type: ignore[operator]  # whole by then
+
+
+def _healthy(port: int, timeout: float) -> None:
+    _fetch(port, "/health", "GET", timeout)
+
+
+def _fetch(port: int, path: str, method: str, timeout: float) -> tuple[int, int, bytes]:
+    """Status, entries dropped from a trace, and body; OSError where there is no whole answer."""
+    import http.client  # here, for the child imports this module and has no use for it
+
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    try:
+        connection.request(method, path, headers={"connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, int(answer.headers.get("x-dropped", 0)), answer.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"no whole answer: {error!r}") from error
+    finally:
+        connection.close()
