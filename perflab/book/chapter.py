@@ -129,7 +129,7 @@ class Chapter:
         require(decided, "holds", holds, "True or False: this claim has Tier A evidence")
         require(len(facts) > 0, "facts", facts, "at least one fact")
         word = WORDS[None if holds is None else bool(holds)]
-        shown = {name: str(value) for name, value in facts.items()}
+        shown = {name: show.fact(value) for name, value in facts.items()}
         self.record.add("verdicts", claim=claim, word=word, facts=shown)
         show.verdict(claim, row.text, word, shown)
 

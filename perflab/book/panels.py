@@ -47,13 +47,15 @@ def memory(runs: Mapping[str, LoadResult], height: float = 0.7) -> Panel:
     return Panel("memory (MB)", lines, height=height)
 
 
-def processor(result: LoadResult, height: float = 0.7) -> Panel:
-    """Cores' worth of CPU that server and generator used, in percent of one core."""
+def processor(result: LoadResult, height: float = 0.7, step: float = 0.25) -> Panel:
+    """CPU that server and generator used, in percent of a core, averaged over `step` seconds."""
+    require(step > 0, "step", step, "more than 0 seconds")
     time = result.readings["time"]
+    edges = np.unique(np.searchsorted(time, np.arange(time[0], time[-1], step)))
     lines = {}
     for name, column in (("server", "server_cpu"), ("load generator", "tester_cpu")):
-        used = np.diff(result.readings[column]) / np.diff(time)
-        lines[name] = (time[1:], 100 * used)
+        used = np.diff(result.readings[column][edges]) / np.diff(time[edges])
+        lines[name] = ((time[edges][1:] + time[edges][:-1]) / 2, 100 * used)
     return Panel("CPU (% of a core)", lines, height=height)
 
 

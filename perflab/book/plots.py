@@ -92,6 +92,8 @@ def draw(
         heights = [panel.height for panel in panels]
         axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0]
         for panel, axis in zip(panels, axes, strict=True):
+            if panel.x_log or (x_log and not panel.x_label):
+                axis.set_xscale("log")
             _draw_panel(axis, panel, palette)
         _share_x(axes, panels, x_label, x_log)
         axes[0].set_title(title, wrap=True)
@@ -134,15 +136,19 @@ def _draw_panel(axis: Any, panel: Panel, palette: Mapping[str, str]) -> None:
         axis.set_yscale("log")
         plain_numbers(axis.yaxis)
     else:
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(0, low), high + 0.12 * (high - low))
 
 
 def _share_x(axes: Any, panels: Sequence[Panel], x_label: str, x_log: bool) -> None:
     """Link the panels without an x axis of their own; label the last of them, and each other."""
     shared = [axis for panel, axis in zip(panels, axes, strict=True) if not panel.x_label]
+    limits = [axis.get_xlim() for axis in shared]
     for axis in shared[:-1]:
         axis.sharex(shared[-1])
         axis.tick_params(labelbottom=False)
+    if shared:
+        shared[-1].set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
     labelled = {id(axis): (panel.x_label, panel.x_log) for panel, axis in zip(panels, axes, strict=True)}
     for axis in shared[-1:]:
         labelled[id(axis)] = (x_label, x_log)
@@ -150,15 +156,14 @@ def _share_x(axes: Any, panels: Sequence[Panel], x_label: str, x_log: bool) -> N
         label, log = labelled[id(axis)]
         axis.set_xlabel(label)
         if log:
-            axis.set_xscale("log")
             plain_numbers(axis.xaxis)
 
 
 def plain_numbers(axis: Any) -> None:
     """Write 0.1, 1, 10, 1,000 on a logarithmic axis, and a few more where it spans little."""
     low, high = axis.get_view_interval()
-    narrow = high / max(low, 1e-12) < 30
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    narrow = high / max(low, 1e-12) < 200
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axis.set_minor_formatter(NullFormatter())
 

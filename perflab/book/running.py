@@ -12,7 +12,6 @@ from typing import Any
 
 import nbformat
 from jinja2 import DictLoader
-from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -116,15 +115,6 @@ def _execute(notebook: Any, cells: list[tuple[int, Any]], home: Path, chapter: s
                 raise _CellError(f"code cell {number} of {len(cells)} failed\n{tail}") from error
             except DeadKernelError as error:
                 raise _CellError(f"the kernel died in code cell {number}") from error
-            except KeyboardInterrupt:
-                _stop(client)
-                raise
-
-
-def _stop(client: NotebookClient) -> None:
-    """Interrupt the cell first, so that what it has open is closed before its kernel goes."""
-    if client.km is not None:
-        run_sync(client.km.interrupt_kernel)()  # type: ignore[arg-type]  # a coroutine here
 
 
 def _tail(cell: Any) -> str:

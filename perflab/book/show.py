@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 from IPython.display import display
 
 from perflab.book.scoreboard import Line
@@ -57,6 +58,12 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:
         for row in rows
     )
     return "\n".join((indent + one).rstrip() for one in padded)
+
+
+def fact(value: object) -> str:
+    """A fact as a person says it: yes and no for truth values."""
+    is_bool = isinstance(value, bool | np.bool_)
+    return ("yes" if value else "no") if is_bool else str(value)
 
 
 def picture(png: bytes, words: str, claim: str, panels: Sequence[str]) -> None:

@@ -142,9 +142,10 @@ def compare(
 
     Each is warmed up, then timed in samples of at least 0.2 ms: the same number of calls
     for all, but more for one so fast that its samples would fall below 20 µs. Garbage is
-    collected before each round, and what was alive before is frozen, so that the collector, left
-    on, costs each variant what that variant itself leaves behind. The loop's own 10–20 ns a call
-    are not subtracted: they pull the ratio of tiny functions towards 1. Memory is measured after
+    collected before each sample, and what was alive before is frozen, so that the collector, left
+    on, costs each variant only what that variant leaves behind (and nothing if its sample ends
+    before the collector would run). The loop's own 10–20 ns a call are not subtracted: they pull
+    the ratio of tiny functions towards 1. Memory is measured after
     the timing, in a call of its own (perflab.measure.memory.allocations).
 
     Three planned looks, after a quarter, a half and the whole of the budget, share an error of
@@ -162,8 +163,9 @@ def compare(
         rounds = Rounds(list(variants.values()), budget_s, clock, random.Random(seed))
         rounds.calibrate()
         looks, effects = _look(rounds)
+        # Still set aside: allocations() collects several times, each over the whole heap else.
+        memory = [allocations(function) for function in variants.values()]
     seconds = np.array(rounds.table)
-    memory = [allocations(function) for function in variants.values()]
     found = tuple(
         _variant(name, column, seconds, effects, rounds, memory[column])
         for column, name in enumerate(variants)

@@ -10,9 +10,9 @@ from itertools import repeat
 from perflab.errors import require
 from perflab.measure.machine import clock_resolution
 
-# Seconds that a sample of the slowest function takes at least. Beside busy neighbours a short sample
-# is the better one, as it ends before they come: of true differences of 5 %, samples of 0.4 ms found
-# 58 of 60 and samples of 1.2 ms 33 in the same time (tests/benchmarks/compare.py replays it).
+# Seconds that a sample of the slowest function takes at least. Beside busy neighbours short samples
+# are the better ones, as they end before they come: of 60 true differences of 5 %, replayed from a
+# recorded machine, samples of 0.4 ms found 58 and samples of 1.2 ms 33 in the same time.
 SAMPLE = 0.2e-3
 SHORTEST = 20e-6  # seconds below which no sample may be, so that calling the clock is nothing
 RESOLUTIONS = 200  # steps of the clock below which no sample may be
@@ -68,9 +68,9 @@ class Rounds:
 
     def _add(self) -> None:
         row = [0.0] * len(self._functions)
-        gc.collect()
         for turn in self._rng.sample(range(len(row)), len(row)):
             gc.enable()  # whatever the one before has done to it
+            gc.collect()  # nor does it pay for what the one before has left
             before = _collections()
             elapsed = self._time(self._functions[turn], self.calls[turn])
             self.collections[turn] += _collections() - before

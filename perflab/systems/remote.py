@@ -74,7 +74,7 @@ class RemoteParty:
         if self._free:
             self._free -= 1
             return arrival
-        place = asyncio.get_running_loop().create_future()
+        place: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
             return await place

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from perflab.errors import ServerError, require
@@ -142,27 +143,19 @@ class Server:
     def stop(self) -> None:
         """End it cleanly and remove what belonged to it; a second time does nothing."""
         with self._lock:
-            supervisor, folder = self._supervisor, self._folder
-            if supervisor is None or folder is None:
+            if self._supervisor is None:
                 return
             try:
-                self._ask("T")
-            except ServerError:
-                pass  # the supervisor died: what follows tidies up
+                with suppress(ServerError):  # the supervisor died: what follows tidies up
+                    self._ask("T")
             finally:
                 self._supervisor = self._folder = None
-                _close(supervisor)
-                shutil.rmtree(folder, ignore_errors=True)
+                self._let_go()
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -183,6 +176,8 @@ class Server:
                 start_new_session=True,
             )
         self._unread = b""
+        # Also for a server that is forgotten without a stop, and at the interpreter's end.
+        self._let_go = weakref.finalize(self, _close, self._supervisor, self._folder)
 
     def _launch(self) -> None:
         deadline = time.monotonic() + self._timeout
@@ -240,7 +235,7 @@ def _read(fd: int, deadline: float) -> bytes:
     return data
 
 
-def _close(supervisor: subprocess.Popen[bytes]) -> None:
+def _close(supervisor: subprocess.Popen[bytes], folder: Path) -> None:
     """Let the supervisor go, which ends what is left of its server; wait until it has."""
     for pipe in (supervisor.stdin, supervisor.stdout):
         if pipe is not None:
@@ -250,3 +245,4 @@ def _close(supervisor: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         supervisor.kill()
         supervisor.wait()
+    shutil.rmtree(folder, ignore_errors=True)  # where the supervisor could not

@@ -324,6 +324,40 @@ def test_four_places_serve_four_at_a_time():
     assert trace[:, 2].tolist() == pytest.approx([1.0] * 4 + [2.0] * 4 + [3.0] * 2)
 
 
+def test_a_caller_that_gives_up_loses_no_place():
+    """Whether it waited, held the place, or had just been handed it: the next one gets it."""
+
+    handed = []
+
+    async def hold_and_cancel_the_next(remote):
+        await remote.call()
+        handed[0].cancel()  # the place is its own already, but it has not run since
+
+    async def main():
+        remote = RemoteParty(1, constant(1.0), clock_ns=lambda: round(clock() * 1e9))
+        holder, waiter, last = [asyncio.create_task(remote.call()) for _ in range(3)]
+        await asyncio.sleep(0.25)
+        waiter.cancel()
+        await asyncio.sleep(0.25)
+        holder.cancel()
+        await asyncio.gather(holder, waiter, return_exceptions=True)
+        await last
+        first = asyncio.create_task(hold_and_cancel_the_next(remote))
+        await asyncio.sleep(0)
+        handed.append(asyncio.create_task(remote.call()))
+        last = asyncio.create_task(remote.call())
+        await asyncio.gather(first, last)
+        return np.frombuffer(remote.trace(), np.int64).reshape(-1, 3)[:, 1:].tolist()
+
+    clock = VirtualClock()
+    half = 500_000_000
+    assert run_virtual(main(), clock) == [
+        [half, 3 * half],  # from 0.5 s, when the holder gave up
+        [3 * half, 5 * half],
+        [5 * half, 7 * half],
+    ]
+
+
 def test_exponential_calls_are_the_same_each_run():
     """Seeded; the mean of many is as asked for."""
     one, two, other = exponential(0.005, 1), exponential(0.005, 1), exponential(0.005, 2)

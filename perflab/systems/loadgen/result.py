@@ -11,7 +11,6 @@ from perflab.measure.machine import Machine
 from perflab.systems.loadgen.wire import ERRORS
 from perflab.systems.loadgen.workload import Closed, Floats, Workload
 
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -81,11 +80,6 @@ class LoadResult:
     @property
     def route(self) -> NDArray[np.uint32]:
         """Which of `paths` each request asked for, as an index."""
-        return self.samples["route"]
-
-    @property
-    def route(self) -> NDArray[np.uint32]:
-        """Which of `paths` each request took."""
         return self.samples["route"]
 
     @property

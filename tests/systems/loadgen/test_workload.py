@@ -29,7 +29,7 @@ def test_a_closed_workload_refuses_nonsense_by_name(name, bad):
         Closed(**{name: bad})
 
 
-@pytest.mark.parametrize("bad", [x for x in NONSENSE])
+@pytest.mark.parametrize("bad", NONSENSE)
 def test_a_think_time_that_makes_no_sense_is_refused_by_name(bad):
     """A think time may be 0, and no more nonsense than the rest."""
     with pytest.raises(ValueError, match="think_time="):

@@ -1,0 +1,80 @@
+"""Every exercise: its stub is not attempted, its solution is right, each wrong answer is told why."""
+
+import pytest
+
+from perflab.book.exercises import CHAPTERS, exercise, titles
+from perflab.measure import compare
+from tests.solutions import fundamentals
+
+ANSWERS = {1: fundamentals}
+EXERCISES = [(chapter, number) for chapter in CHAPTERS for number in range(1, 5)]
+WRONG = [
+    (chapter, number, answer, hint)
+    for chapter, answers in ANSWERS.items()
+    for number, wrong in answers.WRONG.items()
+    for answer, hint in wrong.items()
+]
+
+
+def test_each_chapter_has_four_exercises_with_solution_and_two_wrong_answers():
+    """No exercise is set without a proof that its judge accepts and rejects."""
+    for chapter in CHAPTERS:
+        assert len(titles(chapter)) == 4
+        assert set(ANSWERS[chapter].SOLUTIONS) == {1, 2, 3, 4}
+        assert all(len(ANSWERS[chapter].WRONG[number]) >= 2 for number in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(("chapter", "number"), EXERCISES)
+def test_a_solution_is_right(chapter, number):
+    """The solution passes all that is tried."""
+    found = exercise(chapter, number).judge(ANSWERS[chapter].SOLUTIONS[number])
+    assert found.status == "right", found
+    assert all(passed for _, passed, _ in found.tried)
+
+
+@pytest.mark.parametrize(("chapter", "number", "answer", "hint"), WRONG)
+def test_a_wrong_answer_is_told_what_is_wrong(chapter, number, answer, hint):
+    """A plausible wrong answer is refused, and the hint names its mistake."""
+    found = exercise(chapter, number).judge(answer)
+    assert found.status == "wrong", found
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize(("chapter", "number"), EXERCISES)
+def test_a_stub_is_not_attempted(chapter, number):
+    """A stub, and one that was only emptied, count as no attempt rather than as wrong."""
+
+    def stub(*arguments):
+        raise NotImplementedError("your turn")
+
+    assert exercise(chapter, number).judge(stub).status == "not attempted"
+
+
+@pytest.mark.parametrize(("chapter", "number"), EXERCISES)
+def test_an_answer_that_breaks_is_wrong_and_says_how(chapter, number):
+    """What an answer raises becomes its hint; the judge itself never raises."""
+
+    def broken(*arguments):
+        raise ZeroDivisionError("by nought")
+
+    found = exercise(chapter, number).judge(broken)
+    assert found.status == "wrong"
+    assert "ZeroDivisionError" in str(found)
+    assert exercise(chapter, number).judge("not a function").status == "wrong"
+
+
+def test_an_answer_that_borrows_ours_is_refused():
+    """Calling the package's own comparison is no answer to an exercise that asks for one."""
+
+    def borrowed(a, b, clock):
+        return compare({"a": a, "b": b}, clock=clock).other.ratio
+
+    found = exercise(1, 1).judge(borrowed)
+    assert found.status == "refused"
+    assert "compare" in found.hint
+
+
+def test_an_unknown_exercise_is_named():
+    """A number that is not there gets an error that says which are."""
+    with pytest.raises(ValueError, match="exercise=9: must be from 1 to 4"):
+        exercise(1, 9)

@@ -1,0 +1,70 @@
+"""Contracts: every check on every implementation; ours pass all, the others fail just those listed."""
+
+import pytest
+
+from perflab.contracts import checks_of, judge, timing
+from perflab.measure import compare
+from tests.solutions import fundamentals as answers
+
+
+def by_turns(a, b, clock):
+    return compare({"a": a, "b": b}, budget_s=2000, clock=clock, seed=1).other.ratio
+
+
+STEADY = {"equal work on a steady machine is 1.00×", "half as fast is 2.00×, not 0.50×"}
+ALL = {one.statement for one in checks_of(timing)}
+FAILS = [
+    (timing, by_turns, set()),
+    (timing, answers.turns, set()),
+    (timing, answers.one_after_the_other, ALL - STEADY),
+    (timing, answers.same_order_always, {"who goes first does not matter"}),
+    (
+        timing,
+        answers.mean_of_turns,
+        {"one stall in the middle does not decide"},
+    ),
+    (
+        timing,
+        answers.upside_down,
+        {
+            "half as fast is 2.00×, not 0.50×",
+            "a true 1.50× stays 1.50× while the machine slows down",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("contract", "implementation", "fails"), FAILS)
+def test_an_implementation_fails_exactly_what_is_listed(contract, implementation, fails):
+    """No check is passed by accident, and none fails that should hold."""
+    found = judge(contract, implementation)
+    assert {name for name, evidence in found.items() if not evidence.holds} == fails
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_our_comparison_passes_whatever_order_is_drawn(seed):
+    """The contract holds for the random order of any seed, not for a lucky one."""
+
+    def seeded(a, b, clock):
+        return compare({"a": a, "b": b}, budget_s=2000, clock=clock, seed=seed).other.ratio
+
+    assert all(evidence.holds for evidence in judge(timing, seeded).values())
+
+
+@pytest.mark.parametrize("contract", [timing])
+def test_every_check_has_a_hint_and_a_statement_of_its_own(contract):
+    """A reader who fails a check learns what to look at."""
+    found = checks_of(contract)
+    assert len({one.statement for one in found}) == len(found)
+    assert all(one.hint for one in found)
+
+
+def test_what_an_implementation_raises_is_a_failed_check():
+    """A broken implementation gets a table full of ✗, never a traceback."""
+
+    def broken(a, b, clock):
+        raise OSError("no")
+
+    found = judge(timing, broken)
+    assert not any(evidence.holds for evidence in found.values())
+    assert all("OSError" in evidence.found for evidence in found.values())
