@@ -55,6 +55,7 @@ def test_floats_do_get_such_a_rank_wrong() -> None:
 def test_p_is_the_number_that_was_written_whatever_its_type(p: float) -> None:
     """A float32 of 99.9 is 99.90000153 to a float, and 99.9 to its reader."""
     assert percentile(np.arange(1, 10_001), p) == 9_990
+    assert percentile(np.arange(1, 10_000_001), float(np.float32(99.9))) == 9_990_001
 
 
 @given(latencies, st.lists(st.integers(0, 100), max_size=5))
