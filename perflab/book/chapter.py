@@ -10,24 +10,28 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from perflab.book import plots, scoreboard, show
 from perflab.book.claims import claim as claim_of
 from perflab.book.exercises import exercise
-from perflab.book.predictions import Choice, Interval, Kind
+from perflab.book.predictions import Choice, Interval, Kind, Place
+from perflab.book.predictions import number as number_of
 from perflab.book.records import Record
 from perflab.book.widgets import Live, ask
 from perflab.contracts import checks_of, judge
-from perflab.errors import require
+from perflab.errors import DifferentMachinesError, require
 
 T = TypeVar("T")
 
 CHAPTERS = 10
 SCALES = ("quick", "full")
+UNSAID = object()  # a measurement that does not judge
 WORDS = {True: "holds", False: "does not hold", None: "inconclusive on this machine"}
 
 
 class Chapter:
-    """One chapter. Its state: the open record and the scale; all else is on the page.
+    """One chapter. Its state: the open record, the scale and the questions asked so far.
 
     `scale` is "quick" (class and CI) or "full" (tighter intervals); without it the environment
     variable PERFLAB_SCALE decides, and without that it is quick.
@@ -36,7 +40,7 @@ class Chapter:
     def __init__(self, number: int, scale: str | None = None) -> None:
         known = isinstance(number, int) and not isinstance(number, bool)
         require(known and 1 <= number <= CHAPTERS, "number", number, f"from 1 to {CHAPTERS}")
-        scale = scale if scale is not None else os.environ.get("PERFLAB_SCALE", "quick")
+        scale = scale if scale is not None else os.environ.get("PERFLAB_SCALE") or "quick"
         require(scale in SCALES, "scale", scale, "'quick' or 'full'")
         self.number = number
         self.scale = scale
@@ -53,33 +57,39 @@ class Chapter:
     def predict(self, claim: str, kind: Kind, mine: Any = None) -> None:
         """Ask the reader for a prediction; `mine` gives it in code instead of in the widget.
 
-        It counts once the claim has not been judged yet in this record: a prediction made after
-        the result is shown on the figure but scored apart, as hindsight. ValueError where `mine`
-        does not fit the question.
+        It counts if nothing of this claim was in sight before in this record, no figure, verdict
+        or outcome: a later one is drawn and scored too, but apart, as hindsight. ValueError where
+        `mine` does not fit the question.
         """
         self._own(claim)
         self._ask(claim, kind, mine)
 
     def mystery(self, question: str, suspects: Sequence[str], mine: Any = None) -> None:
         """Put the chapter's mystery to the vote; `solved` names the culprit later."""
+        several = isinstance(suspects, list | tuple)
+        require(several, "suspects", suspects, "a tuple of two or more different texts")
         self._ask(f"{self.number}.mystery", Choice(question, tuple(suspects)), mine)
 
     def solved(self, culprit: str) -> None:
-        """Tell who it was, and score the vote. ValueError if nobody of that name was suspected."""
+        """Tell who it was, and score the vote if there was one.
+
+        ValueError if nobody of that name was suspected.
+        """
         kind = self._kinds.get(f"{self.number}.mystery")
-        suspects = kind.options if isinstance(kind, Choice) else ()
-        require(culprit in suspects, "culprit", culprit, "one of the suspects of ch.mystery(…)")
+        suspects = kind.options if isinstance(kind, Choice) else (culprit,)
+        known = isinstance(culprit, str) and culprit in suspects
+        require(known, "culprit", culprit, "one of the suspects of ch.mystery(…)")
         show.line(f"It was {culprit}.")
         self._score(f"{self.number}.mystery", culprit)
 
     def prediction(self, claim: str) -> Any:
         """The reader's last prediction for this claim, or None."""
-        kind = self._kinds.get(claim)
-        row = self.record.last("predictions", claim=claim, kind=type(kind).__name__)
-        return row["answer"] if row else None
+        self._own(claim)
+        return self._answer(claim)
 
     def live(self, name: str) -> Live:
         """A figure that follows a run of this name while it goes on; give it to `watch=`."""
+        require(isinstance(name, str) and bool(name), "name", name, "what the run is called")
         return Live(name)
 
     # ── after the run
@@ -95,7 +105,7 @@ class Chapter:
     ) -> None:
         """Draw the claim's figure, with the reader's interval in the panel of that number.
 
-        More keywords (`events`, `x_log`) go to `plots.draw`.
+        More keywords (`events`, `x_log`) go to `plots.draw`. ValueError for what cannot be drawn.
         """
         self._own(claim)
         drawn = predicted_in is not None and isinstance(self._kinds.get(claim), Interval)
@@ -103,12 +113,14 @@ class Chapter:
             title,
             x_label,
             panels,
-            prediction=self.prediction(claim) if drawn else None,
+            prediction=self._answer(claim) if drawn else None,
             predicted_in=predicted_in or 0,
             **more,
         )
         words = plots.alternative_text(title, x_label, panels)
-        show.picture(plots.png(figure), words, claim, [panel.label for panel in panels])
+        picture = plots.png(figure)
+        self.record.add("outcomes", claim=claim)
+        show.picture(picture, words, claim, [panel.label for panel in panels])
 
     def contract(self, contract: ModuleType, **implementations: Any) -> None:
         """Run each check of a contract on each implementation and show the table."""
@@ -124,38 +136,54 @@ class Chapter:
         another chapter, for no facts, and for None where there is Tier A evidence.
         """
         row = self._own(claim)
-        require(holds in WORDS, "holds", holds, "True, False or None")
+        require(_is_word(holds), "holds", holds, "True, False or None")
         decided = holds is not None or "A" not in row.evidence
         require(decided, "holds", holds, "True or False: this claim has Tier A evidence")
-        require(len(facts) > 0, "facts", facts, "at least one fact")
+        some = isinstance(facts, Mapping) and len(facts) > 0
+        require(some, "facts", facts, "at least one fact by name")
         word = WORDS[None if holds is None else bool(holds)]
         shown = {name: show.fact(value) for name, value in facts.items()}
         self.record.add("verdicts", claim=claim, word=word, facts=shown)
+        self.record.add("outcomes", claim=claim)
         show.verdict(claim, row.text, word, shown)
 
     def measured(
-        self, claim: str, effect: str, holds: bool | None = None, outcome: Any = None
+        self, claim: str, effect: str, holds: bool | object | None = UNSAID, outcome: Any = None
     ) -> None:
         """Say what the clock showed here, beside the verdict; score the reader's prediction.
 
-        `effect` is a sentence with its interval, `holds` the Tier B word (None: inconclusive),
-        `outcome` the result that the prediction is scored against.
+        `effect` is a sentence with its interval; `holds` the Tier B word (None: inconclusive),
+        left out where the clock alone does not judge; `outcome` the result that the prediction
+        is scored against.
         """
         self._own(claim)
-        self.record.add("effects", claim=claim, word=WORDS[holds], effect=effect)
-        show.measured(WORDS[holds], effect)
+        said = isinstance(effect, str) and bool(effect.strip())
+        require(said, "effect", effect, "a sentence with an interval")
+        usable = holds is UNSAID or _is_word(holds)
+        require(usable, "holds", holds, "True, False, None or left out")
         if outcome is not None and claim in self._kinds:
+            self._kinds[claim].found(outcome)
+        word = "" if holds is UNSAID else WORDS[None if holds is None else bool(holds)]
+        self.record.add("effects", claim=claim, word=word, effect=effect)
+        show.measured(word, effect)
+        if outcome is not None:
             self._score(claim, outcome)
 
     def against_baseline(self, claim: str, name: str, **summary: float) -> None:
         """Compare a run with the last one of this name on this machine, then keep it.
 
-        Raises DifferentMachinesError where only another machine's run is known; ValueError for
-        an empty summary.
+        A run of another machine is never compared: it says so, and this run begins a series of
+        its own. ValueError for an empty summary, and for what is no number in it.
         """
         self._own(claim)
+        require(isinstance(name, str) and bool(name), "name", name, "what the run is called")
         require(len(summary) > 0, "summary", summary, "at least one named number")
-        earlier = self.record.baseline(claim, name)
+        summary = {key: number_of(value, key) for key, value in summary.items()}
+        earlier = None
+        try:
+            earlier = self.record.baseline(claim, name)
+        except DifferentMachinesError as refused:
+            show.line(str(refused))
         self.record.add("runs", claim=claim, name=name, summary=summary)
         show.baseline(name, summary, earlier)
 
@@ -182,27 +210,40 @@ class Chapter:
         return row
 
     def _ask(self, claim: str, kind: Kind, mine: Any) -> None:
+        usable = isinstance(kind, Interval | Place | Choice)
+        require(usable, "kind", kind, "an Interval, Place, Choice or YesNo")
         self._kinds[claim] = kind
         if mine is not None:
             self._keep_prediction(claim, kind, mine)
-        ask(kind, self.prediction(claim), lambda answer: self._keep_prediction(claim, kind, answer))
+        ask(kind, self._answer(claim), lambda answer: self._keep_prediction(claim, kind, answer))
+
+    def _answer(self, claim: str) -> Any:
+        """The last answer, if it fits the question as it is asked now."""
+        kind = self._kinds.get(claim)
+        row = self.record.last("predictions", claim=claim, kind=type(kind).__name__)
+        try:
+            return kind.read(row["answer"]) if kind and row else None
+        except ValueError:
+            return None
 
     def _keep_prediction(self, claim: str, kind: Kind, answer: Any) -> None:
         read = kind.read(answer)
-        known = self.prediction(claim)
-        if known is None or kind.read(known) != read:
+        if self._answer(claim) != read:  # a second Run All is no new prediction
             self.record.add("predictions", claim=claim, kind=type(kind).__name__, answer=read)
 
     def _score(self, claim: str, outcome: Any) -> None:
-        kind, answer = self._kinds[claim], self.prediction(claim)
+        kind: Any = self._kinds.get(claim)  # each kind scores and says what it has read itself
+        answer = self._answer(claim)
+        scored = kind.score(answer, outcome) if answer is not None else None
         self.record.add("outcomes", claim=claim)
-        if answer is None:
+        if scored is None:
             show.line("You made no prediction. Everything works without; with one you learn more.")
             return
-        scored = kind.score(kind.read(answer), outcome)
         name = type(kind).__name__
         late = self.record.knew(claim, name)
         self.record.add("scores", claim=claim, kind=name, points=scored.points, late=int(late))
-        show.score(kind.say(kind.read(answer)), scored.points, scored.caught, scored.sentence, late)
+        show.score(kind.say(answer), scored.points, scored.caught, scored.sentence, late)
 
 
+def _is_word(holds: object) -> bool:
+    return holds is None or isinstance(holds, bool | np.bool_)

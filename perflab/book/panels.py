@@ -16,7 +16,8 @@ MB = 1e6
 def over_time(result: LoadResult, p: float = 50, step: float = 0.1) -> tuple[Floats, Floats]:
     """A percentile of the response time in milliseconds, in steps of `step` seconds; nan where
     no request ended. x is the middle of each step."""
-    require(step > 0, "step", step, "more than 0 seconds")
+    require(0 < p <= 100, "p", p, "above 0 and at most 100")
+    _step(step)
     ended, times = result.end[result.ok], result.response_time[result.ok]
     slots = np.floor(ended / step).astype(int)
     last = int(slots.max(initial=0))
@@ -25,17 +26,20 @@ def over_time(result: LoadResult, p: float = 50, step: float = 0.1) -> tuple[Flo
         inside = times[slots == slot]
         if len(inside):
             values[slot] = np.percentile(inside, p, method="inverted_cdf") * 1e3
-    return (np.arange(last + 1) + 0.5) * step, values
+    middles = (np.arange(last + 1) + 0.5) * step
+    return middles.astype(float), values
 
 
 def latency(runs: Mapping[str, LoadResult], p: float = 50, step: float = 0.1) -> Panel:
     """A percentile of each run's response time over time."""
+    _some(runs)
     lines = {name: over_time(result, p, step) for name, result in runs.items()}
     return Panel(f"p{p:g} latency (ms)", lines, log=True)
 
 
 def memory(runs: Mapping[str, LoadResult], height: float = 0.7) -> Panel:
     """Resident memory of each run's server over time; of server and generator for one run."""
+    _some(runs)
     if len(runs) == 1:
         (result,) = runs.values()
         lines = {
@@ -49,9 +53,11 @@ def memory(runs: Mapping[str, LoadResult], height: float = 0.7) -> Panel:
 
 def processor(result: LoadResult, height: float = 0.7, step: float = 0.25) -> Panel:
     """CPU that server and generator used, in percent of a core, averaged over `step` seconds."""
-    require(step > 0, "step", step, "more than 0 seconds")
+    _step(step)
     time = result.readings["time"]
-    edges = np.unique(np.searchsorted(time, np.arange(time[0], time[-1], step)))
+    edges = np.empty(0, int)
+    if len(time):
+        edges = np.unique(np.searchsorted(time, np.arange(time[0], time[-1], step)))
     lines = {}
     for name, column in (("server", "server_cpu"), ("load generator", "tester_cpu")):
         used = np.diff(result.readings[column][edges]) / np.diff(time[edges])
@@ -60,12 +66,28 @@ def processor(result: LoadResult, height: float = 0.7, step: float = 0.25) -> Pa
 
 
 def distribution(runs: Mapping[str, Floats], x_marks: Mapping[str, float]) -> Panel:
-    """The share of requests answered within a time, for each run's latencies in seconds."""
-    lines = {name: (shares(times)[0] * 1e3, shares(times)[1]) for name, times in runs.items()}
+    """The share of requests that take longer than so long, for each run's latencies in seconds.
+
+    Both axes are logarithmic, so that one request in a hundred is as easy to see as half of them.
+    """
+    _some(runs)
+    lines = {}
+    for name, times in runs.items():
+        values, within = shares(times)
+        lines[name] = (values[:-1] * 1e3, 100 - within[:-1])
     marks = {name: at * 1e3 for name, at in x_marks.items()}
     return Panel(
-        "answered within (%)", lines, x_marks=marks, x_label="latency (ms)", x_log=True, height=1.2
-    )
+        "slower than that (%)", lines, log=True, x_marks=marks,
+        x_label="latency (ms)", x_log=True, height=1.3,
+    )  # fmt: skip
+
+
+def _some(runs: Mapping[str, object]) -> None:
+    require(len(runs) > 0, "runs", runs, "at least one run by name")
+
+
+def _step(step: float) -> None:
+    require(0 < step < float("inf"), "step", step, "more than 0 seconds")
 
 
 def _resident(result: LoadResult, column: str) -> tuple[Floats, Floats]:

@@ -4,11 +4,14 @@ Four kinds: an interval, a place on an axis, one of several choices, yes or no; 
 a confidence. Each kind knows how to read an answer, how to score it and how to say the score.
 Points run from 0 to 100 so that a chapter can be summed up; what they rest on are proper scoring
 rules, under which it pays to say what one believes: the interval score (Gneiting and Raftery,
-«Strictly Proper Scoring Rules», JASA 2007) and Brier's (Monthly Weather Review, 1950).
+«Strictly Proper Scoring Rules», JASA 2007), the absolute error (it pays to name the median) and
+Brier's score (Monthly Weather Review, 1950). Only the floor at 0 points is ours: it keeps one
+prediction far off from deciding a chapter.
 """
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from perflab.book.wording import plain
@@ -26,43 +29,81 @@ class Scored:
     sentence: str
 
 
-def _number(value: object, name: str) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    require(usable and math.isfinite(value), name, value, "a finite number")  # type: ignore[arg-type]  # checked first
-    return float(value)  # type: ignore[arg-type]  # checked above
+def number(value: object, name: str) -> float:
+    """Any finite real number, numpy's too, as a float. ValueError that names it for all else."""
+    usable = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        found = float(value) if usable else math.nan  # type: ignore[arg-type]  # a Real, see above
+    except OverflowError:  # an int that no float holds
+        found = math.inf
+    require(math.isfinite(found), name, value, "a finite number")
+    return found
+
+
+def _asked(question: object) -> None:
+    usable = isinstance(question, str) and bool(question.strip())
+    require(usable, "question", question, "a sentence")
+
+
+def _axis(between: object) -> tuple[float, float]:
+    pair = isinstance(between, list | tuple) and len(between) == 2
+    require(pair, "between", between, "a pair (lowest, highest)")
+    lowest, highest = (number(end, "between") for end in between)  # type: ignore[attr-defined]  # a pair
+    require(lowest < highest, "between", between, "lowest < highest")
+    return lowest, highest
+
+
+def _said(value: float, unit: str) -> str:
+    return f"{plain(value)} {unit}".rstrip()
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A range that should hold the result four times out of five; `between` bounds its axis."""
+    """A range that should hold the result four times out of five; `between` bounds its axis.
+
+    The axis is logarithmic, so it begins above 0.
+    """
 
     question: str
     unit: str
     between: tuple[float, float]
 
+    def __post_init__(self) -> None:
+        _asked(self.question)
+        require(_axis(self.between)[0] > 0, "between", self.between, "above 0")
+
     def read(self, answer: Any) -> tuple[float, float]:
         """Check an answer (low, high), both on the axis. ValueError says what is allowed."""
         pair = isinstance(answer, list | tuple) and len(answer) == 2
         require(pair, "answer", answer, "a pair (low, high)")
-        low, high = _number(answer[0], "low"), _number(answer[1], "high")
+        low, high = number(answer[0], "low"), number(answer[1], "high")
         lowest, highest = self.between
-        allowed = f"low < high within {plain(lowest)} and {plain(highest)} {self.unit}"
+        allowed = f"low < high within {plain(lowest)} and {_said(highest, self.unit)}"
         require(lowest <= low < high <= highest, "answer", answer, allowed)
         return low, high
 
     def say(self, answer: tuple[float, float]) -> str:
-        return f"{plain(answer[0])} to {plain(answer[1])} {self.unit}".rstrip()
+        return f"{plain(answer[0])} to {_said(answer[1], self.unit)}"
 
-    def score(self, answer: tuple[float, float], result: float) -> Scored:
-        """Interval score on the logarithm of the axis: narrow is good, missing is dear."""
+    def penalty(self, answer: tuple[float, float], result: float) -> float:
+        """The interval score as a share of the axis; a result off the axis counts as its end."""
         lowest, highest = (math.log(bound) for bound in self.between)
         low, high = (math.log(bound) for bound in answer)
         found = math.log(min(max(result, self.between[0]), self.between[1]))
         miss = max(low - found, found - high, 0.0)
-        penalty = (high - low) + 2 / (1 - COVERAGE) * miss
-        points = 100 * max(0.0, 1 - penalty / (highest - lowest))
+        return ((high - low) + 2 / (1 - COVERAGE) * miss) / (highest - lowest)
+
+    def found(self, result: Any) -> float:
+        """Check a result: ValueError if it is no finite number."""
+        return number(result, "result")
+
+    def score(self, answer: tuple[float, float], result: float) -> Scored:
+        """Interval score on the logarithm of the axis: narrow is good, missing is dear."""
+        result = self.found(result)
+        points = 100 * max(0.0, 1 - self.penalty(answer, result))
         caught = answer[0] <= result <= answer[1]
-        return Scored(points, caught, f"{plain(result)} {self.unit}: {_caught(caught)}")
+        where = "inside your range" if caught else "outside your range"
+        return Scored(points, caught, f"{_said(result, self.unit)}: {where}")
 
 
 @dataclass(frozen=True)
@@ -73,23 +114,30 @@ class Place:
     unit: str
     between: tuple[float, float]
 
+    def __post_init__(self) -> None:
+        _asked(self.question)
+        _axis(self.between)
+
     def read(self, answer: Any) -> float:
         """Check an answer, a number on the axis. ValueError says what is allowed."""
-        value = _number(answer, "answer")
+        value = number(answer, "answer")
         lowest, highest = self.between
-        allowed = f"between {plain(lowest)} and {plain(highest)} {self.unit}".rstrip()
+        allowed = f"between {plain(lowest)} and {_said(highest, self.unit)}"
         require(lowest <= value <= highest, "answer", answer, allowed)
         return value
 
     def say(self, answer: float) -> str:
-        return f"{plain(answer)} {self.unit}".rstrip()
+        return _said(answer, self.unit)
+
+    def found(self, result: Any) -> float:
+        """Check a result: ValueError if it is no finite number."""
+        return number(result, "result")
 
     def score(self, answer: float, result: float) -> Scored:
         """Distance as a share of the axis: on the spot 100, half an axis away 0."""
+        result = self.found(result)
         off = abs(answer - result) / (self.between[1] - self.between[0])
-        return Scored(
-            100 * max(0.0, 1 - 2 * off), off <= 0.1, f"{plain(result)} {self.unit}".rstrip()
-        )
+        return Scored(100 * max(0.0, 1 - 2 * off), off <= 0.1, _said(result, self.unit))
 
 
 @dataclass(frozen=True)
@@ -99,24 +147,39 @@ class Choice:
     question: str
     options: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        _asked(self.question)
+        known = self.options
+        several = isinstance(known, tuple) and all(isinstance(one, str) for one in known)
+        several = several and len(set(known)) == len(known) >= 2
+        require(several, "options", known, "a tuple of two or more different texts")
+
     def read(self, answer: Any) -> tuple[str, float]:
         """Check an answer (option, confidence in %). ValueError says what is allowed."""
         pair = isinstance(answer, list | tuple) and len(answer) == 2
         require(pair, "answer", answer, "a pair (option, confidence in %)")
-        option, confidence = answer[0], _number(answer[1], "confidence")
-        require(option in self.options, "option", option, "one of " + ", ".join(self.options))
+        option, confidence = answer[0], number(answer[1], "confidence")
+        known = isinstance(option, str) and option in self.options
+        require(known, "option", option, "one of " + ", ".join(self.options))
         least = 100 / len(self.options)
         allowed = f"between {least:.0f} (a pure guess) and 100"
         require(int(least) <= confidence <= 100, "confidence", answer[1], allowed)
-        return option, confidence
+        return str(option), confidence
 
     def say(self, answer: tuple[str, float]) -> str:
         return f"«{answer[0]}», {answer[1]:.0f} % sure"
 
+    def found(self, result: Any) -> str:
+        """Check a result: ValueError if it is none of the options."""
+        known = isinstance(result, str) and result in self.options
+        require(known, "result", result, "one of " + ", ".join(self.options))
+        return str(result)
+
     def score(self, answer: tuple[str, float], result: str) -> Scored:
         """Brier's score over all options, the rest of the confidence shared by the others."""
+        result = self.found(result)
         option, sure = answer[0], answer[1] / 100
-        rest = (1 - sure) / max(1, len(self.options) - 1)
+        rest = (1 - sure) / (len(self.options) - 1)
         given = {one: sure if one == option else rest for one in self.options}
         brier = sum((share - (one == result)) ** 2 for one, share in given.items())
         return Scored(100 * (1 - brier / 2), option == result, f"«{result}»")
@@ -128,7 +191,3 @@ def YesNo(question: str) -> Choice:  # noqa: N802 - reads as a kind beside the o
 
 
 Kind = Interval | Place | Choice
-
-
-def _caught(caught: bool) -> str:
-    return "inside your range" if caught else "outside your range"

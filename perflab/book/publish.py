@@ -12,8 +12,8 @@ import os
 import re
 import sys
 import tempfile
-from datetime import datetime
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def texts(chapters: Sequence[int] = ()) -> list[Path]:
 def notebook_of(text: Path) -> Any:
     """The notebook that a text describes, without outputs."""
     notebook = jupytext.read(text)
-    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]  # upstream
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = f"c{number:03}"
@@ -80,10 +80,11 @@ def tidy(notebook: Any) -> None:
             continue
         number += 1
         cell.execution_count = number
-        cell.outputs = [_tidy(output, number) for output in _merged(cell.outputs)]
-        cell.outputs = [output for output in cell.outputs if output is not None]
+        # A form's state is not kept: the words above it say what it asks.
+        kept = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        cell.outputs = [_tidy(output, number) for output in _merged(kept)]
         cell.metadata.pop("execution", None)
-    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]  # upstream
 
 
 def _merged(outputs: Sequence[Any]) -> list[Any]:
@@ -104,16 +105,15 @@ def _tidy(output: Any, number: int) -> Any:
     if output.output_type == "stream":
         output.text = _without_addresses(output.text)
     if "data" in output:
-        if WIDGET in output.data:  # its state is not kept: the words above it say what it asks
-            return None
-        if "text/plain" in output.data:
-            output.data["text/plain"] = _without_addresses(output.data["text/plain"])
+        for kind in ("text/plain", "text/html"):
+            if kind in output.data:
+                output.data[kind] = _without_addresses(output.data[kind])
         output.metadata.pop("isolated", None)
     return output
 
 
 def _without_addresses(text: str) -> str:
-    return re.sub(r"0x[0-9a-f]{6,}", "0x…", text)
+    return re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", text)
 
 
 def publish(text: Path) -> Path:
@@ -123,35 +123,30 @@ def publish(text: Path) -> Path:
         execute(notebook, folder)
         print(f"slowest cells: {slowest(notebook)}")
         tidy(notebook)
+        nbformat.validate(notebook)
         record = Record(Path(folder) / "book.db")
         keep_reference(record, int(text.name[:2]))
         record.close()
     path = NOTEBOOKS / (text.stem + ".ipynb")
-    nbformat.validate(notebook)
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]  # upstream
     return path
 
 
 def keep_reference(record: Record, chapter: int) -> None:
     """Replace this chapter's rows in data/reference.csv by what was measured just now."""
-    rows = []
+    rows = {}
     if REFERENCE.exists():
         with open(REFERENCE, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["claim"].split(".")[0]) != chapter]
-    for effect in record.rows("effects"):
-        rows.append(
-            {
-                "claim": effect["claim"],
-                "word": effect["word"],
-                "effect": effect["effect"],
-                "machine": record.machine.label,
-            }
-        )
-    rows.sort(key=lambda row: [int(part) for part in row["claim"].split(".")])
+            rows = {row["claim"]: row for row in csv.DictReader(file)}
+    rows = {claim: row for claim, row in rows.items() if int(claim.split(".")[0]) != chapter}
+    for effect in record.rows("effects"):  # of a claim measured twice the last one stays
+        row = {name: effect[name] for name in ("claim", "word", "effect")}
+        rows[effect["claim"]] = row | {"machine": record.machine.label}
+    order = sorted(rows, key=lambda claim: [int(part) for part in claim.split(".")])
     with open(REFERENCE, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["claim", "word", "effect", "machine"], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(rows[claim] for claim in order)
 
 
 def slowest(notebook: Any, count: int = 3) -> str:
@@ -160,8 +155,12 @@ def slowest(notebook: Any, count: int = 3) -> str:
     for cell in notebook.cells:
         times = cell.metadata.get("execution", {})
         if "iopub.execute_input" in times and "shell.execute_reply" in times:
-            ended, began = (times[key].rstrip("Z") for key in ("shell.execute_reply", "iopub.execute_input"))
-            seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+            ended, began = (
+                times[key].rstrip("Z") for key in ("shell.execute_reply", "iopub.execute_input")
+            )
+            seconds = (
+                datetime.fromisoformat(ended) - datetime.fromisoformat(began)
+            ).total_seconds()
             taken.append((seconds, cell.id))
     return ", ".join(f"{id} {seconds:.1f} s" for seconds, id in sorted(taken)[::-1][:count])
 

@@ -1,24 +1,27 @@
 """The reader's record: what was run, predicted, judged and answered, in my/book.db.
 
 One SQLite file, written through sqlite-utils; every row carries the time and the machine. A
-folder that cannot be written costs the reader the memory of this run, never the run itself: the
-record is then kept in memory and says so once.
+record that cannot be written costs the reader the memory of this run, never the run itself: it
+is then kept in memory and says so once.
 """
 
+import contextlib
 import json
-import os
 import sqlite3
+import threading
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
 from perflab.book.readers import my_folder
-from perflab.errors import DifferentMachinesError
+from perflab.errors import DifferentMachinesError, require
 from perflab.measure.machine import Machine
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 TABLES: dict[str, dict[str, type]] = {
@@ -27,50 +30,57 @@ TABLES: dict[str, dict[str, type]] = {
     "verdicts": {"claim": str, "at": str, "machine": str, "word": str, "facts": str},
     "effects": {"claim": str, "at": str, "machine": str, "word": str, "effect": str},
     "predictions": {"claim": str, "at": str, "kind": str, "answer": str},
-    "outcomes": {"claim": str, "at": str, "machine": str},
+    "outcomes": {"claim": str, "at": str, "machine": str},  # a claim's result came into sight
     "scores": {"claim": str, "at": str, "kind": str, "points": float, "late": int},
     "answers": {"exercise": str, "at": str, "status": str, "hint": str},
 }
 JSON_COLUMNS = {"summary", "facts", "answer"}
+PATIENCE = 10.0  # seconds to wait for another kernel that is writing
 
 
 class Record:
-    """An open record. Its state is the database file alone: two kernels may write at once."""
+    """An open record.
 
-    def __init__(self, path: Path | None = None) -> None:
+    State, guarded by the lock: the connection, to the file or to memory once the file failed.
+    What it knows is in the database alone, so two kernels may write at once. A form's button may
+    be served by another thread than the cells are, hence the lock.
+    """
+
+    def __init__(self, path: Path | None = None, patience: float = PATIENCE) -> None:
         self.path = path if path is not None else my_folder() / "book.db"
         self.machine = Machine.here()
-        self._db = Database(_open(self.path))
-        for name, columns in TABLES.items():
-            self._db[name].create(  # type: ignore[union-attr]  # a table, never a view
-                columns, pk="id" if "id" in columns else None, if_not_exists=True
+        self._lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._prepared(
+                sqlite3.connect(self.path, timeout=patience, check_same_thread=False)
             )
-        self._db["machines"].upsert(  # type: ignore[union-attr]  # a table, never a view
-            {"id": self.machine.id, "label": self.machine.label}, pk="id"
-        )
+        except (OSError, sqlite3.Error) as error:
+            self._forget(error)
 
     def add(self, table: str, **row: Any) -> None:
-        """Append one row with the time and, where the table has one, the machine."""
+        """Append one row with the time and, where the table has one, the machine.
+
+        ValueError for a table or column that the record does not have.
+        """
+        columns = _columns(table, row)
         row = {k: json.dumps(value) if k in JSON_COLUMNS else value for k, value in row.items()}
-        columns = TABLES[table]
-        row["at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+        row["at"] = datetime.now(UTC).isoformat(timespec="microseconds")
         if "machine" in columns:
             row.setdefault("machine", self.machine.id)
-        self._db[table].insert(row)  # type: ignore[union-attr]  # a table, never a view
+        self._tried(lambda: self._db.table(table).insert(row))
 
     def rows(self, table: str, **where: Any) -> list[Row]:
         """Rows that match, oldest first; what was kept as JSON is read again."""
-        clause = " and ".join(f"[{name}] = :{name}" for name in where)
-        found = self._db[table].rows_where(clause or None, where, order_by="rowid")
-        return [{key: _read(key, value) for key, value in row.items()} for row in found]
+        return self._found(table, where, "rowid", None)
 
     def last(self, table: str, **where: Any) -> Row | None:
         """The newest row that matches, or None."""
-        found = self.rows(table, **where)
-        return found[-1] if found else None
+        found = self._found(table, where, "rowid desc", 1)
+        return found[0] if found else None
 
     def knew(self, claim: str, kind: str) -> bool:
-        """Whether a result was known before the last prediction of this kind was made."""
+        """Whether a result was in sight before the last prediction of this kind was made."""
         made = self.last("predictions", claim=claim, kind=kind)
         seen = self.rows("outcomes", claim=claim)
         return bool(made and seen and seen[0]["at"] < made["at"])
@@ -86,29 +96,68 @@ class Record:
         if found is None and elsewhere is not None:
             other = self.last("machines", id=elsewhere["machine"])
             raise DifferentMachinesError(
-                f"the baseline {name!r} was measured on {other['label'] if other else 'another'}; "
-                f"this is {self.machine.label}. Keep a new baseline here first."
+                f"{name}: the last run was on {other['label'] if other else 'another machine'}; "
+                f"this is {self.machine.label}. The two are not compared."
             )
         return found
 
     def close(self) -> None:
-        self._db.conn.close()
+        with self._lock:
+            self._db.conn.close()
+
+    def _found(self, table: str, where: Row, order: str, limit: int | None) -> list[Row]:
+        _columns(table, where)
+        clause = " and ".join(f"[{name}] = :{name}" for name in where) or None
+        found = self._tried(
+            lambda: list(self._db.table(table).rows_where(clause, where, order, limit=limit))
+        )
+        return [{key: _read(key, value) for key, value in row.items()} for row in found]
+
+    def _tried(self, act: Callable[[], T]) -> T:
+        """Do it on the file, or else in memory from here on."""
+        with self._lock:
+            try:
+                return act()
+            except sqlite3.Error as error:
+                self._forget(error)
+                return act()
+
+    def _prepared(self, connection: sqlite3.Connection) -> Database:
+        """A database with all tables; its writing the machine's row proves that it can write."""
+        try:
+            db = Database(connection)
+            for name, columns in TABLES.items():
+                key = "id" if "id" in columns else None
+                db.table(name).create(columns, pk=key, if_not_exists=True)
+            machine = {"id": self.machine.id, "label": self.machine.label}
+            db.table("machines").upsert(machine, pk="id")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return db
+
+    def _forget(self, error: Exception) -> None:
+        """Go on in memory, with what can still be read of the file."""
+        memory = sqlite3.connect(":memory:", check_same_thread=False)
+        known = self.__dict__.get("_db")
+        if known is not None:
+            with contextlib.suppress(sqlite3.Error):  # not even readable: begin anew
+                memory.executescript("\n".join(known.conn.iterdump()))  # a backup waits for ever
+            known.conn.close()
+        self._db = self._prepared(memory)
+        warnings.warn(
+            f"{self.path} cannot be written ({error}): from here on nothing is remembered. "
+            "All else works. To keep a record, make the folder writable or set PERFLAB_MY.",
+            stacklevel=2,
+        )
+
+
+def _columns(table: str, used: Row) -> dict[str, type]:
+    require(table in TABLES, "table", table, "one of " + ", ".join(TABLES))
+    unknown = sorted(set(used) - set(TABLES[table]))
+    require(not unknown, "columns", unknown, f"among {', '.join(TABLES[table])}")
+    return TABLES[table]
 
 
 def _read(column: str, value: Any) -> Any:
     return json.loads(value) if column in JSON_COLUMNS else value
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=10)
-        connection.execute("pragma user_version = 1")  # writes: tells at once whether we may
-        return connection
-    except (OSError, sqlite3.Error) as error:
-        warnings.warn(
-            f"{os.path.relpath(path)} cannot be written ({error}): this run is not remembered. "
-            "Everything else works. To keep a record, make the folder writable or set PERFLAB_MY.",
-            stacklevel=3,
-        )
-        return sqlite3.connect(":memory:")

@@ -4,11 +4,13 @@ Each thing is shown as HTML that follows Lab's theme and as plain text that says
 terminals, for screen readers and for the comparison in CI.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from perflab.book.scoreboard import Line
@@ -28,7 +30,14 @@ def line(text: str) -> None:
 
 def both(text: str, html: str) -> None:
     """The same thing as plain text and as HTML; the page takes the richer one."""
-    display({"text/plain": text, "text/html": html}, raw=True)
+    _put({"text/plain": text, "text/html": html})
+
+
+def _put(shown: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+    if get_ipython() is None:  # a script has no page; IPython would print the whole dict
+        line(shown["text/plain"])
+    else:
+        display(shown, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]  # upstream
 
 
 def badge(word: str) -> str:
@@ -68,10 +77,9 @@ def fact(value: object) -> str:
 
 def picture(png: bytes, words: str, claim: str, panels: Sequence[str]) -> None:
     """A figure with its text for those who do not see it; the metadata says what it plots."""
-    display(
+    _put(
         {"image/png": png, "text/plain": words},
-        raw=True,
-        metadata={"image/png": {"alt": words}, "perflab": {"claim": claim, "panels": list(panels)}},
+        {"image/png": {"alt": words}, "perflab": {"claim": claim, "panels": list(panels)}},
     )
 
 
@@ -86,10 +94,11 @@ def verdict(claim: str, text: str, word: str, facts: Mapping[str, str]) -> None:
 
 
 def measured(word: str, effect: str) -> None:
-    """What the clock said here, with its own word."""
+    """What the clock said here, with its own word where it has one."""
     both(
-        f"measured here: {effect} ({word})",
-        f'<div><span style="{QUIET}">measured here</span> {escape(effect)} &nbsp;{badge(word)}</div>',
+        f"measured here: {effect}" + (f" ({word})" if word else ""),
+        f'<div><span style="{QUIET}">measured here</span> {escape(effect)} '
+        f"&nbsp;{badge(word) if word else ''}</div>",
     )
 
 
@@ -129,12 +138,11 @@ def baseline(name: str, summary: Mapping[str, float], earlier: Mapping[str, Any]
         line(f"{name}: the first run on this machine, kept as the baseline.")
         return
     line(f"{name}: today beside {earlier['at'][:16].replace('T', ' ')} UTC")
-    known = earlier["summary"]
-    rows = [
-        [key, plain(known[key]), plain(value), f"{value / known[key]:.2f}×"]
-        for key, value in summary.items()
-        if known.get(key)
-    ]
+    rows = []
+    for key, now in summary.items():
+        then = earlier["summary"].get(key, math.nan)
+        ratio = now / then if then else math.nan
+        rows.append([key, plain(then), plain(now), f"{plain(ratio)}×" if ratio == ratio else "–"])
     line(columns([["", "then", "now", "ratio"], *rows], "  "))
 
 
@@ -146,7 +154,7 @@ def checked(title: str, status: str, hint: str, facts: Sequence[tuple[str, bool,
     html = (
         f'<div style="border-left:4px solid {colour};padding-left:8px"><b>{escape(title)}: '
         f"{escape(status)}</b>"
-        + table(["", ""], [[escape(cell) for cell in row] for row in tried])
+        + (table(["", ""], [[escape(cell) for cell in row] for row in tried]) if tried else "<br>")
         + f"{escape(hint)}</div>"
     )
     both("\n".join(part for part in text if part), html)
@@ -157,23 +165,23 @@ def scoreboard(lines: Sequence[Line], answers: Sequence[tuple[str, str]]) -> Non
     head = ["", "claim", "verdict", "measured here", "on the reference machine", "your points"]
     rows = []
     for one in lines:
-        points = "–" if one.points is None else f"{one.points:.0f}"
-        rows.append([one.claim, one.text, one.word or "not judged yet", one.here, one.reference, points])
+        scored = "–" if one.points is None else f"{one.points:.0f}"
+        word = one.word or "not judged yet"
+        rows.append([one.claim, one.text, word, one.here, one.reference, scored])
     coloured = [
         [f"<b>{row[0]}</b>", escape(row[1]), badge(row[2]), *(escape(cell) for cell in row[3:])]
         for row in rows
     ]
-    given = [one.points for one in lines if one.points is not None]
-    mean = sum(given) / len(given) if given else None
-    predictions = (
-        f"Your predictions: {len(given)} scored, {mean:.0f} points on average."
-        if mean is not None
-        else "No prediction of yours was scored in this chapter."
-    )
+    points = [one.points for one in lines if one.points is not None]
+    predictions = "No prediction of yours was scored in this chapter."
+    if points:
+        mean = sum(points) / len(points)
+        predictions = f"Your predictions: {len(points)} scored, {mean:.0f} points on average."
     done = columns([[title, status] for title, status in answers]) if answers else ""
+    given = [[escape(cell) for cell in row] for row in answers]
     both(
-        "\n".join([columns([head, *rows]), predictions, done]),
+        "\n".join(part for part in (columns([head, *rows]), predictions, done) if part),
         table(head, coloured)
         + f"<p>{predictions}</p>"
-        + table(["exercise", "your answer"], [[escape(cell) for cell in row] for row in answers]),
+        + (table(["exercise", "your answer"], given) if given else ""),
     )

@@ -6,6 +6,7 @@ cannot be shown leaves the reader the keyword in code. Nothing here decides a re
 
 from collections import deque
 from collections.abc import Callable
+from html import escape
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from IPython.display import display
 
 from perflab.book.predictions import Choice, Interval, Kind
 from perflab.book.wording import plain
+from perflab.errors import require
 
 if TYPE_CHECKING:
     from perflab.systems.loadgen import Progress
@@ -26,8 +28,9 @@ STEPS = 61  # of a logarithmic slider
 class Live:
     """A live figure of one run: call it with each Progress, as `run_load(watch=…)` does.
 
-    Its state: the last points, and the output that it replaces. At the end of the run the figure
-    gives way to one line of text, so that a saved notebook holds no half-drawn frame.
+    Its state: the last points (seconds since the start, p50, p99), and the output that it
+    replaces. At the end of the run the figure gives way to one line of text, so that a saved
+    notebook holds no half-drawn frame.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,29 +41,32 @@ class Live:
     def __call__(self, progress: "Progress") -> None:
         if get_ipython() is None:  # a script has no page to draw on
             return
-        self._points.append((progress.elapsed, progress.p50, progress.p99))
+        if self._points and progress.elapsed < self._points[-1][0]:  # another run began
+            self._points.clear()
+        if progress.elapsed > 0:  # not in the warm-up
+            self._points.append((progress.elapsed, progress.p50, progress.p99))
         now = "" if progress.fraction >= 1 else f", {plain(progress.rate)}/s now"
         text = (
-            f"{self.name}: {progress.requests:,} requests in {progress.elapsed:.1f} s{now}, "
-            f"{progress.errors:,} errors"
+            f"{self.name}: {progress.requests:,} requests in {max(progress.elapsed, 0):.1f} s"
+            f"{now}, {progress.errors:,} errors"
         )
-        self._replace(text, self._svg(progress, text) if now else "")
+        self._replace(text, self._svg(progress, escape(text)) if now else "")
 
     def _replace(self, text: str, svg: str) -> None:
-        shown = {"text/plain": text, "text/html": svg or f"<code>{text}</code>"}
+        shown = {"text/plain": text, "text/html": svg or f"<code>{escape(text)}</code>"}
         if self._output is None:
-            self._output = display(shown, raw=True, display_id=True)
+            self._output = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # upstream
         else:
             self._output.update(shown, raw=True)
 
     def _svg(self, progress: "Progress", text: str) -> str:
-        last = max(point[0] for point in self._points) or 1.0
-        total = last / max(progress.fraction, 1e-3)
-        highest = max((point[2] for point in self._points if point[2] == point[2]), default=1e-3)
+        total = max(progress.elapsed, 1e-3) / max(progress.fraction, 1e-3)
+        known = [value for point in self._points for value in point[1:] if value > 0]  # no nan
+        highest = max(known, default=1e-3)
         bar = WIDTH * progress.fraction
         return (
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" '
-            f'aria-label="{self.name}: live latency" '
+            f'aria-label="{escape(self.name)}: live latency" '
             'style="font:12px sans-serif;fill:var(--jp-ui-font-color1,#222)">'
             f'<rect width="{WIDTH}" height="4" fill="#8883"/>'
             f'<rect width="{bar:.0f}" height="4" fill="#1f6f8b"/>'
@@ -86,14 +92,15 @@ def _polyline(points: Any, column: int, total: float, highest: float, colour: st
 def ask(kind: Kind, known: Any, keep: Callable[[Any], None]) -> None:
     """Show a question with a form that keeps the answer; in words only where there is no page."""
     print(kind.question)
+    asked: Any = kind  # each kind says what it has read itself
     print(
-        f"your prediction: {kind.say(known)}"
+        f"your prediction: {asked.say(known)}"
         if known is not None
         else "your prediction: none yet (form below, or mine=… in the cell above)"
     )
     form = _form(kind, known, keep)
     if form is not None:
-        display(form)
+        display(form)  # type: ignore[no-untyped-call]  # upstream
 
 
 def _form(kind: Kind, known: Any, keep: Callable[[Any], None]) -> Any:
@@ -103,14 +110,16 @@ def _form(kind: Kind, known: Any, keep: Callable[[Any], None]) -> Any:
         return None
     if get_ipython() is None:
         return None
+    asked: Any = kind  # each kind says what it has read itself
     fields, read = _fields(widgets, kind, known)
     button = widgets.Button(description="Predict", button_style="primary")
     said = widgets.Label()
 
     def clicked(_: Any) -> None:
         try:
-            keep(read())
-            said.value = f"Kept: {kind.say(kind.read(read()))}"
+            answer = asked.read(read())
+            keep(answer)
+            said.value = f"Kept: {asked.say(answer)}"
         except ValueError as error:
             said.value = str(error)
 
@@ -146,7 +155,16 @@ def _fields(widgets: Any, kind: Kind, known: Any) -> tuple[list[Any], Callable[[
 
 def knob(function: Callable[..., Any], **ranges: tuple[int, int]) -> None:
     """Run `function` with its defaults; with a page and ipywidgets, let the reader turn its
-    arguments within the ranges and run it again. What it raises is shown, as in any cell."""
+    arguments within the ranges and run it again. What it raises is shown, as in any cell.
+
+    ValueError for a range of something that is no argument, or that its default lies outside of.
+    """
+    defaults = {name: one.default for name, one in signature(function).parameters.items()}
+    for name, ends in ranges.items():
+        require(name in defaults, "ranges", name, f"one of {', '.join(defaults) or 'no arguments'}")
+        pair = isinstance(ends, tuple) and len(ends) == 2 and all(isinstance(n, int) for n in ends)
+        fits = pair and isinstance(defaults[name], int) and ends[0] <= defaults[name] <= ends[1]
+        require(fits, name, ends, f"(lowest, highest), whole, around the default {defaults[name]}")
     function()
     try:
         import ipywidgets as widgets
@@ -154,10 +172,10 @@ def knob(function: Callable[..., Any], **ranges: tuple[int, int]) -> None:
         return
     if get_ipython() is None:
         return
-    defaults = {name: one.default for name, one in signature(function).parameters.items()}
     wide = widgets.Layout(width="480px")
     sliders = {
         name: widgets.IntSlider(defaults[name], low, high, description=name, layout=wide)
         for name, (low, high) in ranges.items()
     }
-    display(widgets.interactive(function, {"manual": True, "manual_name": "Run"}, **sliders))
+    turned = widgets.interactive(function, {"manual": True, "manual_name": "Run"}, **sliders)
+    display(turned)  # type: ignore[no-untyped-call]  # upstream

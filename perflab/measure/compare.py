@@ -140,13 +140,13 @@ def compare(
 ) -> Comparison:
     """Time `variants` by turns for at most some `budget_s` seconds; the first is the baseline.
 
-    Each is warmed up, then timed in samples of at least 0.2 ms: the same number of calls
-    for all, but more for one so fast that its samples would fall below 20 µs. Garbage is
-    collected before each sample, and what was alive before is frozen, so that the collector, left
-    on, costs each variant only what that variant leaves behind (and nothing if its sample ends
-    before the collector would run). The loop's own 10–20 ns a call are not subtracted: they pull
-    the ratio of tiny functions towards 1. Memory is measured after
-    the timing, in a call of its own (perflab.measure.memory.allocations).
+    Each is warmed up, then timed in samples of at least 0.2 ms: the same number of calls for all,
+    but more for one so fast that its samples would fall below 20 µs. Garbage is collected before
+    each sample, and what was alive before is frozen, so that the collector, left on, costs each
+    variant only what that variant leaves behind (and nothing if its sample ends before the
+    collector would run). The loop's own 10–20 ns a call are not subtracted: they pull the ratio of
+    tiny functions towards 1. Memory is measured after the timing, in a call of its own
+    (perflab.measure.memory.allocations).
 
     Three planned looks, after a quarter, a half and the whole of the budget, share an error of
     1 %; the first that gives each variant a verdict ends the comparison. When a look comes does

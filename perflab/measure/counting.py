@@ -20,7 +20,9 @@ class Counted:
         Counted.looks += 1
         return isinstance(other, Counted) and bool(self.value == other.value)
 
-    def __lt__(self, other: "Counted") -> bool:
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Counted):
+            return NotImplemented
         Counted.looks += 1
         return bool(self.value < other.value)
 

@@ -1,6 +1,7 @@
 """Memory: what one call allocates, and what processes hold over time. All sizes in bytes."""
 
 import gc
+import os
 import sys
 import threading
 import time
@@ -127,15 +128,11 @@ class trace_memory:  # noqa: N801  # reads as a verb: with trace_memory() as tra
     """
 
     def __init__(self, pid: int | Iterable[int] | None = None, interval: float = 0.02) -> None:
-        require(
-            not isinstance(interval, bool) and 0 < interval < 3600,
-            "interval",
-            interval,
-            "seconds > 0",
-        )
-        pids = (
-            [psutil.Process().pid] if pid is None else [pid] if isinstance(pid, int) else list(pid)
-        )
+        number = isinstance(interval, int | float) and not isinstance(interval, bool)
+        require(number and 0 < interval < 3600, "interval", interval, "seconds > 0, below an hour")
+        if pid is None:
+            pid = os.getpid()
+        pids = list(pid) if isinstance(pid, Iterable) else [pid]
         require(len(pids) > 0, "pid", pid, "at least one process id")
         self._living = {one: _process(one) for one in pids}
         self._interval = interval

@@ -1,11 +1,9 @@
-"""What a web application does with its requests: an ASGI middleware that counts and times them.
-
-Pure ASGI (asgi.readthedocs.io, HTTP spec 2.x), without tasks or queues of its own.
-"""
+"""What a web application does with its requests: a pure ASGI middleware counts and times them."""
 
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -105,8 +103,8 @@ class RequestMonitor:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         require(is_number(slow) and slow >= 0, "slow", slow, "seconds, at least 0")
-        whole = isinstance(keep, int) and not isinstance(keep, bool)
-        require(whole and keep >= 0, "keep", keep, "a whole number of at least 0")
+        whole = isinstance(keep, int) and not isinstance(keep, bool) and keep >= 0
+        require(whole, "keep", keep, "a whole number of at least 0")
         self._app = app
         self._slow = slow
         self._clock = clock
@@ -132,8 +130,8 @@ class RequestMonitor:
     def stats(self) -> MonitorStats:
         """A snapshot: what comes later does not change it."""
         routes = {name: route.snapshot() for name, route in self._routes.items()}
-        slow = tuple(self._log)
-        return MonitorStats(MappingProxyType(routes), slow, self._slow_requests, self._in_flight)
+        counts = (self._slow_requests, self._in_flight)
+        return MonitorStats(MappingProxyType(routes), tuple(self._log), *counts)
 
     def _count(self, scope: Scope, request: "_Request") -> None:
         seconds = request.ended_at() - request.began
@@ -194,12 +192,11 @@ class _Request:
 
     async def receive(self) -> Message:
         message = self._early.popleft() if self._early else await self._receive()
-        self._look(message)
-        return message
+        return self._look(message)
 
     async def send(self, message: Message) -> None:
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if last and not self.left:
+        if last:
             self._peek()
         try:
             await self._send(message)
@@ -222,9 +219,10 @@ class _Request:
             self.ended = self._clock()
             self.left = left
 
-    def _look(self, message: Message) -> None:
+    def _look(self, message: Message) -> Message:
         if message["type"] == "http.disconnect":
             self._end(left=True)
+        return message
 
     def _peek(self) -> None:
         """Note whether the client has left, although the application never asked.
@@ -238,15 +236,13 @@ class _Request:
             try:
                 next(coroutine)
             except StopIteration as returned:
-                self._early.append(returned.value)
-                self._look(returned.value)
+                self._early.append(self._look(returned.value))
             else:
                 coroutine.close()
                 return
 
 
 def _percentile(latency: LatencyHistogram, p: float) -> float | None:
-    try:
+    with suppress(TooFewSamplesError):
         return latency.percentile(p)
-    except TooFewSamplesError:
-        return None
+    return None

@@ -1,5 +1,6 @@
 """What queueing theory says exactly, and what it says on average."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +21,24 @@ def response_times(gaps: ArrayLike, service: ArrayLike) -> NDArray[np.float64]:
     gaps, service = np.asarray(gaps, float), np.asarray(service, float)
     same = gaps.ndim == 1 and gaps.shape == service.shape and len(gaps) > 0
     require(same, "gaps", gaps.shape, f"an array as long as service, {service.shape}, not empty")
-    good = bool(np.all(gaps >= 0) and np.all(service >= 0))
-    require(good, "gaps", gaps, "at least 0 everywhere, and service too")
+    for name, times in (("gaps", gaps), ("service", service)):
+        good = bool(np.all((times >= 0) & np.isfinite(times)))
+        require(good, name, times, "finite and at least 0 everywhere")
     walk = np.concatenate([[0.0], np.cumsum(service[:-1] - gaps[1:])])
     found: NDArray[np.float64] = walk - np.minimum.accumulate(walk) + service
     return found
 
 
 def mm1_response_time(rate: float, service_time: float) -> float:
-    """Mean response time at one server, Poisson arrivals, exponential service: S ÷ (1 − ρ)."""
+    """Mean response time at one server, Poisson arrivals, exponential service: S ÷ (1 − ρ).
+
+    `rate` in requests a second and `service_time` in seconds, or any unit of time for both.
+    ValueError for a utilisation ρ = rate × service_time of 1 or more: the queue grows for ever.
+    """
+    for name, value in (("rate", rate), ("service_time", service_time)):
+        good = isinstance(value, int | float | np.integer) and not isinstance(value, bool)
+        good = good and 0 <= value < math.inf
+        require(good, name, value, "a finite number, at least 0")
     utilisation = rate * service_time
     require(0 <= utilisation < 1, "utilisation", utilisation, "at least 0 and below 1")
     return service_time / (1 - utilisation)
@@ -48,8 +58,10 @@ class InFlight:
 
     @property
     def mean(self) -> float:
-        """How many were there on average, from the first coming to the last going."""
-        return self.area_ns / int(self.time_ns[-1] - self.time_ns[0])
+        """How many were there on average, from the first coming to the last going; nan where both
+        are the same moment."""
+        span = int(self.time_ns[-1] - self.time_ns[0])
+        return self.area_ns / span if span else math.nan
 
     def at(self, time_ns: ArrayLike) -> NDArray[np.int64]:
         """How many were there at these times; 0 before the first and after the last."""
@@ -63,9 +75,12 @@ def in_flight(start_ns: ArrayLike, end_ns: ArrayLike) -> InFlight:
     It looks at comings and goings only, never at how long a request stayed: so Little's law,
     which says that the mean count is arrival rate × mean stay, can be tried on the result.
     """
-    start, end = np.asarray(start_ns, np.int64), np.asarray(end_ns, np.int64)
+    start, end = np.asarray(start_ns), np.asarray(end_ns)
     same = start.ndim == 1 and start.shape == end.shape and len(start) > 0
     require(same, "start_ns", start.shape, f"an array as long as end_ns, {end.shape}, not empty")
+    for name, times in (("start_ns", start), ("end_ns", end)):
+        require(times.dtype.kind in "iu", name, times.dtype, "integers: nanoseconds")
+    start, end = start.astype(np.int64), end.astype(np.int64)
     require(bool(np.all(end >= start)), "end_ns", end, "never before start_ns")
     times = np.unique(np.concatenate([start, end]))
     came = np.searchsorted(np.sort(start), times, side="right")

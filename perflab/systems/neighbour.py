@@ -10,18 +10,21 @@ class neighbour:  # noqa: N801 - reads as a verb's object: with neighbour(after=
     """A thread that begins to compute `after` seconds into the block, and stops at its end.
 
     It computes in Python, so it takes the interpreter's lock in turn with the block's own code
-    and slows that down, as a busy neighbour slows down a machine. State: the thread, and the
-    event that ends it.
+    and slows that down, as a busy neighbour slows down a machine. State: the thread, if it is
+    there, and the event that ends it.
     """
 
     def __init__(self, after: float = 0.0) -> None:
         number = isinstance(after, int | float) and not isinstance(after, bool)
         require(number and 0 <= after < 3600, "after", after, "seconds from 0 to 3600")
-        self._after = after
+        self._after = float(after)
         self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="neighbour", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "neighbour":
+        require(self._thread is None, "neighbour", self, "entered once at a time")
+        self._leaving.clear()
+        self._thread = threading.Thread(target=self._run, name="neighbour", daemon=True)
         self._thread.start()
         return self
 
@@ -32,7 +35,9 @@ class neighbour:  # noqa: N801 - reads as a verb's object: with neighbour(after=
         traceback: TracebackType | None,
     ) -> None:
         self._leaving.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+        self._thread = None
 
     def _run(self) -> None:
         if self._leaving.wait(self._after):

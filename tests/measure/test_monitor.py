@@ -42,7 +42,8 @@ def ask(monitor, client=None, path="/", method="GET", kind="http"):
     """One request; return its client."""
     client = client or Client(REQUEST)
     scope = {"type": kind, "method": method, "path": path}
-    asyncio.run(monitor(scope, client.receive, client.send))
+    # An application that waits for what never comes is a failure, not a hang.
+    asyncio.run(asyncio.wait_for(monitor(scope, client.receive, client.send), 20))
     return client
 
 

@@ -36,6 +36,17 @@ while True:
     connection.sendall(b"here")
     connection.close()
 """
+# Serves nobody; makes a file when it is ready, and says goodbye there on SIGTERM.
+POLITE = """
+import signal, sys
+def goodbye(number, frame):
+    open(sys.argv[1], "w").write("bye")
+    sys.exit()
+signal.signal(signal.SIGTERM, goodbye)
+open(sys.argv[1], "w").close()
+while True:
+    signal.pause()
+"""
 
 
 def answered(port, timeout=5.0):
@@ -161,7 +172,15 @@ def test_a_frozen_server_keeps_its_clients_waiting_until_it_goes_on():
             waiting.settimeout(60)
             server.resume()
             assert int(waiting.recv(100)) == server.pid
-        server.pause()  # a frozen server can be stopped too
+
+
+def test_a_frozen_server_is_stopped_as_cleanly_as_another(tmp_path):
+    """It is woken to hear SIGTERM, and does what it does then."""
+    file = tmp_path / "bye"
+    command = [sys.executable, "-I", "-S", "-c", POLITE, str(file)]
+    with Server(command, lambda port, timeout: file.open().close()) as server:
+        server.pause()
+    assert file.read_text() == "bye"
 
 
 def test_a_killed_server_comes_back_on_its_port():
@@ -218,8 +237,9 @@ def test_several_servers_run_at_once_from_threads():
 def test_an_answer_that_an_interrupt_left_unread_is_skipped():
     """Questions have numbers, so a late answer is not taken for that of the next question."""
     with python(ECHO) as server:
-        server._asked += 1
-        server._supervisor.stdin.write(b"%d ?\n" % server._asked)  # and interrupted here
+        for _ in range(3):
+            server._asked += 1
+            server._supervisor.stdin.write(b"%d ?\n" % server._asked)  # and interrupted here
         server.kill()
         assert not server.running
 

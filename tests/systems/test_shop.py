@@ -3,10 +3,12 @@
 import hashlib
 import importlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import closing
 
 import pytest
@@ -127,6 +129,22 @@ def test_two_processes_at_once_both_find_it_whole(tmp_path):
     assert [process.returncode for process in both] == [0, 0]
     assert told[0] == told[1]
     assert os.listdir(tmp_path) == [shop(3000, folder=tmp_path).path.name]
+
+
+def test_who_comes_second_replaces_the_file_of_the_first(tmp_path, monkeypatch):
+    """A file that another process finished in the meantime is no error."""
+    original = shopdata.load
+
+    def overtaken(path, items, seed, samples):
+        original(path, items, seed, samples)
+        shutil.copy(path, tmp_path / f"shop-v{shop_module.VERSION}-{items}-{seed}.db")
+
+    monkeypatch.setattr(shopdata, "load", overtaken)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = shop(200, folder=tmp_path)
+    assert os.listdir(tmp_path) == [kept.path.name]
+    assert kept.counts["order_items"] == 200
 
 
 def test_an_interrupt_leaves_no_half_made_file(tmp_path, monkeypatch):

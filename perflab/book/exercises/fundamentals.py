@@ -122,7 +122,7 @@ def _highest_rate(answer: Answer) -> Judgement:
             )
             return Judgement("wrong", hint, tuple(tried))
         if not meets:
-            hint = "The target is missed. Is it the 95th percentile of the response time, with the wait?"
+            hint = "The target is missed. Is it the 95th percentile of response times, with the wait?"
             return Judgement("wrong", hint, tuple(tried))
         if not highest:
             hint = "The target is met with room to spare: a higher rate meets it too."
@@ -136,7 +136,7 @@ Candidate = Callable[[list[int]], Any]
 
 
 def candidates() -> dict[str, Candidate]:
-    """Eight functions that all say they sum squares; some never do the work. Made anew each time."""
+    """Eight functions, made anew, that all say they sum squares; some never do the work."""
     first: list[int] = []
 
     def loop(data: list[int]) -> int:
@@ -161,7 +161,7 @@ def candidates() -> dict[str, Candidate]:
         "plain loop": loop,
         "built-in sum": lambda data: sum([value * value for value in data]),
         "generator": lazy,
-        "mapped": lambda data: map(lambda value: value * value, data),
+        "mapped": lambda data: map(lambda value: value * value, data),  # noqa: C417 - the point
         "remembers its first answer": remembered,
         "knows range(n) by heart": lambda data: by_length(len(data)),
         "numpy": lambda data: int(np.square(np.asarray(data, dtype=object)).sum()),

@@ -4,6 +4,7 @@ A judge calls the answer with inputs of its own, counts, and returns a `Judgemen
 raises for what the answer does: a stub is «not attempted», an exception is wrong with a hint.
 """
 
+import dis
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import CodeType, ModuleType
@@ -33,7 +34,7 @@ class Exercise:
     title: str
     tests: Callable[[Answer], Judgement]
 
-    def judge(self, answer: Answer) -> Judgement:
+    def judge(self, answer: Any) -> Judgement:
         """Judge an answer; whatever it does, this returns."""
         if not callable(answer):
             return Judgement("wrong", f"Give the function itself, not {answer!r}.")
@@ -44,7 +45,7 @@ class Exercise:
             return self.tests(answer)
         except NotImplementedError:
             return Judgement("not attempted", "Replace the body of the function, then run again.")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Judgement("wrong", f"Your function raised {type(error).__name__}: {error}")
 
 
@@ -71,12 +72,15 @@ def _borrowed(answer: Answer) -> Iterable[str]:
     for name in _names(code) if code else ():
         thing = names.get(name)
         home = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", "")
-        if name == "perflab" or str(home).split(".")[0] == "perflab":
+        if "perflab" in (name.split(".")[0], str(home).split(".")[0]):
             yield name
 
 
 def _names(code: CodeType) -> Iterable[str]:
-    yield from code.co_names
+    """Global names and imported modules, not attributes: np.percentile is nobody's percentile."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
+            yield str(step.argval)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)

@@ -1,0 +1,143 @@
+"""What is drawn in one panel: lines, marks, events, the prediction; its scales and ticks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from perflab.book import layout
+from perflab.book.panel import Panel, Range
+from perflab.book.style import DASHED, EVENT, OURS, PREDICTION, THEORY, WORDS
+from perflab.book.wording import plain
+from perflab.errors import require
+
+
+def draw_panel(
+    axis: Any, panel: Panel, palette: Mapping[str, str], x_log: bool
+) -> list[layout.Note]:
+    """Draw lines and marks; the marks' words come back, to be placed when all is drawn."""
+    ends = panel.ends(x_log)
+    if x_log and (ends or panel.x_marks):
+        axis.set_xscale("log", nonpositive="mask")
+    if panel.log and (ends or panel.marks):
+        axis.set_yscale("log", nonpositive="mask")
+    for name in ends:
+        x, y = panel.lines[name]
+        dots = name in panel.points
+        axis.plot(
+            x,
+            y,
+            color=palette[name],
+            linestyle="none" if dots else "-",
+            marker="o" if dots or np.size(x) <= 12 else None,
+            markersize=4,
+            drawstyle="steps-post" if panel.steps else "default",
+        )
+    if not ends:
+        axis.text(0.5, 0.5, "no data", transform=axis.transAxes, ha="center", color=THEORY)
+    axis.set_ylabel(panel.label)
+    return _draw_marks(axis, panel, x_log)
+
+
+def _draw_marks(axis: Any, panel: Panel, x_log: bool) -> list[layout.Note]:
+    notes = []
+    for name, y in panel.marks.items():
+        if math.isfinite(y) and (y > 0 or not panel.log):
+            axis.axhline(y, color=THEORY, linewidth=1, linestyle=DASHED)
+            notes.append(_note(axis, name, (0.01, y), ("axes fraction", "data"), (0, 2), "x"))
+    for name, x in panel.x_marks.items():
+        if math.isfinite(x) and (x > 0 or not x_log):
+            axis.axvline(x, color=THEORY, linewidth=1, linestyle=DASHED)
+            notes.append(_note(axis, name, (x, 0.04), ("data", "axes fraction"), (3, 0), "y"))
+    return notes
+
+
+def _note(
+    axis: Any, words: str, at: Range, coordinates: Any, offset: Range, slides: str, **more: Any
+) -> layout.Note:
+    look = {"color": WORDS, "fontsize": layout.NOTE_SIZE, "gid": "note", **more}
+    text = axis.annotate(
+        words, at, xycoords=coordinates, xytext=offset, textcoords="offset points", **look
+    )
+    text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # over a line too
+    return layout.Note(text, slides)
+
+
+def share_x(axes: Sequence[Any], panels: Sequence[Panel], x_label: str) -> None:
+    """Link the panels without an x axis of their own; label the last of them, and each other."""
+    shared = [axis for panel, axis in zip(panels, axes, strict=True) if not panel.x_label]
+    limits = [axis.get_xlim() for axis in shared if axis.lines] or [(0.0, 1.0)]
+    scales = {axis.get_xscale() for axis in shared if axis.lines}
+    for axis in shared[:-1]:
+        axis.sharex(shared[-1])
+        axis.tick_params(labelbottom=False)
+    if shared:
+        shared[-1].set_xscale(scales.pop() if len(scales) == 1 else "linear")
+        shared[-1].set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
+        shared[-1].set_xlabel(x_label)
+    for panel, axis in zip(panels, axes, strict=True):
+        if panel.x_label:
+            axis.set_xlabel(panel.x_label)
+
+
+def scale(axis: Any, panel: Panel, x_log: bool) -> None:
+    """Set the limits and ticks, once all that is drawn is there."""
+    if axis.get_yscale() == "log":
+        plain_numbers(axis.yaxis)
+    else:
+        low, high = axis.get_ylim()
+        low = min(0.0, low)
+        axis.set_ylim(low, high + 0.08 * (high - low))
+    if axis.get_xscale() == "log":
+        plain_numbers(axis.xaxis)
+    if not axis.lines:
+        axis.set_yticks([])
+
+
+def plain_numbers(axis: Any) -> None:
+    """Write 0.1, 1, 10, 1,000 on a logarithmic axis, and a few more where it spans little."""
+    low, high = axis.get_view_interval()
+    span = high / max(low, 1e-12)
+    if span < 10:  # there may be no power of ten in it
+        axis.set_major_locator(MaxNLocator(4))
+    else:
+        axis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0) if span < 200 else (1.0,), numticks=12)
+        )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.6g}" if 1e-3 <= value < 1e6 else plain(value)
+
+
+def shade(
+    axes: Sequence[Any], events: Mapping[str, Range], notes: Mapping[Any, list[layout.Note]]
+) -> None:
+    """Shade each event in all panels that share the x axis, as far as it is in sight."""
+    for name, (start, end) in events.items():
+        low, high = axes[0].get_xlim()
+        if end <= low or start >= high:
+            continue
+        for axis in axes:
+            axis.axvspan(max(start, low), min(end, high), color=EVENT, zorder=0, linewidth=0)
+        at, coordinates = (max(start, low), 0.98), ("data", "axes fraction")
+        look = {"va": "top", "color": "#222222"}
+        notes[axes[0]].append(_note(axes[0], name, at, coordinates, (3, 0), "y", **look))
+
+
+def predicted(axis: Any, prediction: Range, vertical: bool) -> layout.Note:
+    """Draw the reader's range as a band: of y, or of x in a panel with an x axis of its own."""
+    low, high = prediction
+    if "log" in (axis.get_xscale() if vertical else axis.get_yscale()):
+        require(low > 0, "prediction", prediction, "above 0 on a logarithmic axis")
+    (axis.axvspan if vertical else axis.axhspan)(low, high, color=PREDICTION, zorder=0, linewidth=0)
+    at: Any = (low, 0.9) if vertical else (0.02, high)
+    coordinates = ("data", "axes fraction") if vertical else ("axes fraction", "data")
+    words = f"your prediction: {plain(low)}–{plain(high)}"
+    slides, look = "y" if vertical else "x", {"va": "top", "color": OURS}
+    return _note(axis, words, at, coordinates, (3, -3), slides, **look)

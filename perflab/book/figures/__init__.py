@@ -1,0 +1,1 @@
+"""The figures of the chapters, one module each: a result goes in, `ch.figure` draws it."""

@@ -1,0 +1,166 @@
+"""Chapter 1's figures. Each title is computed from the result that it stands above."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perflab.book import panels
+from perflab.book.chapter import Chapter
+from perflab.book.plots import Panel
+from perflab.measure import InFlight, MemoryTrace, mm1_response_time
+from perflab.systems import LoadResult, Trace
+
+Floats = NDArray[np.float64]
+SINCE_START = "time since start (s)"
+
+
+def step(ch: Chapter, first: Floats, second: Floats, memory: MemoryTrace, came: float) -> None:
+    """1.1: the time of each call, of the same work run twice, while a neighbour came at `came`."""
+    ended = np.cumsum(np.concatenate([first, second]))
+    calls = len(first)
+    (resident,) = memory.rss.values()
+    shown = memory.time <= ended[-1]
+    ch.figure(
+        "1.1",
+        f"The same code looks {second.mean() / first.mean():.1f}× as slow: a neighbour had come",
+        SINCE_START,
+        [
+            Panel(
+                "latency of a call (ms)",
+                {
+                    "first": (ended[:calls], first * 1e3),
+                    "second": (ended[calls:], second * 1e3),
+                },
+            ),
+            Panel(
+                "memory (MB)",
+                {"this process": (memory.time[shown], resident[shown] / 1e6)},
+                height=0.7,
+            ),
+        ],
+        events={"a neighbour computes": (came, float(ended[-1]))},
+    )
+
+
+def long_tail(ch: Chapter, pages: LoadResult) -> None:
+    """1.2: how many requests are answered within a time, with the mean among the percentiles."""
+    times = pages.response_time[pages.ok]
+    marks = {"p50": pages.percentile(50), "mean": times.mean(), "p99": pages.percentile(99)}
+    slower = 100 * float((times > times.mean()).mean())
+    ch.figure(
+        "1.2",
+        f"Of all requests {slower:.0f} % are slower than the mean; "
+        f"the p99 is {marks['p99'] / marks['p50']:.0f}× the median",
+        SINCE_START,
+        [
+            panels.distribution({"measured": times}, marks),
+            panels.memory({"product pages": pages}),
+        ],
+        predicted_in=0,
+    )
+
+
+def flying(ch: Chapter, payments: LoadResult, there: InFlight, step: float = 0.1) -> None:
+    """1.4: latency, and below it how many requests are in flight, averaged over `step` seconds."""
+    time = there.time_ns / 1e9
+    area = np.concatenate([[0.0], np.cumsum(there.count[:-1] * np.diff(time))])
+    edges = np.arange(time[0], time[-1], step)
+    average = np.diff(np.interp(edges, time, area)) / step
+    times, p50 = panels.over_time(payments, 50, step)
+    ch.figure(
+        "1.4",
+        f"On average {there.mean:.1f} payments are in flight, at times {there.count.max()}",
+        SINCE_START,
+        [
+            Panel("p50 latency (ms)", {"measured": (times, p50)}),
+            Panel(
+                "in flight",
+                {"measured": (edges[:-1] + step / 2, average)},
+                marks={"mean": there.mean},
+            ),
+            panels.memory({"payments": payments}),
+        ],
+    )
+
+
+def clients(ch: Chapter, runs: Mapping[int, LoadResult], most: float) -> None:
+    """1.5: latency, throughput, CPU and memory against the number of clients."""
+    users = list(runs)
+    p50 = [one.percentile(50) * 1e3 for one in runs.values()]
+    rate = [one.throughput for one in runs.values()]
+    cpu = [100 * one.server_cpu for one in runs.values()]
+    four, last = users.index(4), len(users) - 1
+    ch.figure(
+        "1.5",
+        f"From 4 clients to {users[last]}: throughput ×{rate[last] / rate[four]:.1f}, "
+        f"latency ×{p50[last] / p50[four]:.0f}, CPU {cpu[last]:.0f} % of a core",
+        "clients",
+        [
+            Panel("p50 latency (ms)", {"measured": (users, p50)}, log=True),
+            Panel("payments/s", {"measured": (users, rate)}, marks={"4 places ÷ 5 ms": most}),
+            Panel("CPU (% of a core)", {"server": (users, cpu)}, height=0.7),
+            Panel("memory (MB)", {"server": (users, _highest(runs))}, height=0.7),
+        ],
+        x_log=True,
+        predicted_in=1,
+    )
+
+
+def load(
+    ch: Chapter,
+    offered: Mapping[float, LoadResult],
+    traces: Mapping[float, Trace],
+    long_run: Sequence[float],
+) -> None:
+    """1.6: mean response time against utilisation: theory, a long simulation, the live runs.
+
+    A live run stands at the utilisation that its own service times made of the offered rate.
+    """
+    loads = list(offered)
+    busy = [load / 0.005 * trace.holding.mean() for load, trace in traces.items()]
+    live = [trace.response.mean() * 1e3 for trace in traces.values()]
+    grid = np.linspace(0.05, 0.95, 40)
+    theory = [mm1_response_time(rho / 5, 5) for rho in grid]
+    ch.figure(
+        "1.6",
+        f"{loads[-1] / loads[0]:.0f} times the load, {long_run[-1] / long_run[0]:.0f} times "
+        "the latency: it grows as 1 ÷ (1 − ρ)",
+        "utilisation ρ",
+        [
+            Panel(
+                "mean response time (ms)",
+                {
+                    "theory": (grid, theory),
+                    "long simulation": (loads, long_run),
+                    "measured": (busy, live),
+                },
+                points=("long simulation", "measured"),
+                log=True,
+                height=1.3,
+            ),
+            Panel("memory (MB)", {"server": (loads, _highest(offered))}, height=0.7),
+        ],
+        predicted_in=0,
+    )
+
+
+def steps(ch: Chapter, run: LoadResult) -> None:
+    """1.10: latency above, CPU and memory below, while the load rises in steps."""
+    lines = {"p99": panels.over_time(run, 99), "p50": panels.over_time(run, 50)}
+    ch.figure(
+        "1.10",
+        "Beyond what four places can serve the queue grows, and only latency tells",
+        SINCE_START,
+        [
+            Panel("latency (ms)", lines, log=True),
+            panels.processor(run),
+            panels.memory({"steps": run}),
+        ],
+        events={"1,000 payments a second": (2.0, 3.0)},
+    )
+
+
+def _highest(runs: Mapping[float, LoadResult]) -> list[float]:
+    """The server's largest resident memory in each run, in MB."""
+    return [float(np.nanmax(one.readings["server_rss"])) / 1e6 for one in runs.values()]
