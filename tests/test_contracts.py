@@ -1,4 +1,4 @@
-"""Contracts: every check on every implementation; ours pass all, the others fail just those listed."""
+"""Contracts: every check on every implementation; ours pass all, others fail just the listed."""
 
 import pytest
 
@@ -68,3 +68,10 @@ def test_what_an_implementation_raises_is_a_failed_check():
     found = judge(timing, broken)
     assert not any(evidence.holds for evidence in found.values())
     assert all("OSError" in evidence.found for evidence in found.values())
+
+
+def test_what_is_no_contract_is_named():
+    """A module without checks, or no module at all, is refused."""
+    for nonsense in (pytest, 3, None):
+        with pytest.raises(ValueError, match="contract="):
+            checks_of(nonsense)

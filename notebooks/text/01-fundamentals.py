@@ -3,8 +3,8 @@
 #
 # **Chapter 1 of 10** · 50 minutes to read and predict · the experiments run for about 40 seconds
 #
-# The guide that this book puts to the test begins with a figure of metrics and five principles,
-# the first of them «measure first». So this chapter measures. It asks what a number from your own
+# The guide that this book puts to the test begins with a figure of metrics and five principles, the
+# first of them «measure first». So this chapter measures. It asks what a number from your own
 # machine is worth, which numbers tell what a user feels, and why a service that looks idle can be
 # full.
 #
@@ -48,8 +48,8 @@ ch = Chapter(1)
 # ## The mystery
 #
 # A shop takes payments through its web API. When one client asks, an answer takes 5 ms. When
-# sixty-four ask at once, it takes 80 ms. Somebody looks at the server: its processor is nearly idle,
-# and memory is flat. Nothing in the code has changed.
+# sixty-four ask at once, it takes 80 ms. Somebody looks at the server: its processor is nearly
+# idle, and memory is flat. Nothing in the code has changed.
 #
 # Who is to blame? Vote now; the evidence comes in section 1.5.
 
@@ -328,8 +328,8 @@ ch.predict(
 
 # %% [markdown]
 # Little's law says: requests in flight = arrival rate × mean time in the system. It needs the mean,
-# and percentiles only bound it. Below are two sets of latencies with exactly the guide's P50,
-# P95 and P99: one with everything as low as these allow, one with everything as high.
+# and percentiles only bound it. Below are two sets of latencies with exactly the guide's P50, P95
+# and P99: one with everything as low as these allow, one with everything as high.
 
 # %%
 fewest = np.repeat([0.0, 0.1, 0.5, 1.0], [49_999, 45_000, 4_000, 1_001])
@@ -414,8 +414,8 @@ figures.clients(ch, runs, most=4 / 0.005)
 # line of latency bends up just where the line of throughput goes flat. Processor and memory do not
 # know about it.
 #
-# The remote party has four places, and a call holds one for 5 ms. Its trace tells for each call when
-# it came, when it got a place, and when it left.
+# The remote party has four places, and a call holds one for 5 ms. Its trace tells for each call
+# when it came, when it got a place, and when it left.
 
 # %%
 waiting = in_flight(trace.arrival_ns, trace.started_ns)
@@ -668,7 +668,7 @@ def write(rows, size, folder):
     orders.execute("create table orders (id integer primary key, total real)")
     orders.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     began = perf_counter()
-    for first in range(0, rows, size):
+    for _ in range(rows // size):
         orders.execute("BEGIN")
         orders.executemany("insert into orders (total) values (?)", [(9.5,)] * size)
         orders.execute("COMMIT")
@@ -718,16 +718,16 @@ def membership(size):
     """How long «is it in there?» takes in a set, as a multiple of a list, and what both weigh."""
     as_list = list(range(size))
     as_set = set(as_list)
-    result = compare(
+    seen = compare(
         {
             "list": lambda: [number in as_list for number in range(size)],
             "set": lambda: [number in as_set for number in range(size)],
         },
         budget_s=0.3,
-    )
+    ).other
     return {
-        "time, set ÷ list": f"{result.other.ratio:.3f} ({result.other.low:.3f}–{result.other.high:.3f})",
-        "verdict": result.other.verdict,
+        "time, set ÷ list": f"{seen.ratio:.3f} ({seen.low:.3f}–{seen.high:.3f})",
+        "verdict": seen.verdict,
         "bytes of the list": getsizeof(as_list),
         "bytes of the set": getsizeof(as_set),
     }
@@ -743,8 +743,8 @@ pd.DataFrame({size: membership(size) for size in (1, 8, 64, 1_024)}).T.rename_ax
 # ## 1.9 Two runs that differ
 #
 # Last week's run took 102 ms, today's 108. Did the code get slower? Below, 40 teams run **the same
-# code** twice on a noisy machine and raise the alarm at 2.5 %. Another 40 compare code that really is
-# 5 % slower. The noise comes from a seed and passes on a clock of its own.
+# code** twice on a noisy machine and raise the alarm at 2.5 %. Another 40 compare code that really
+# is 5 % slower. The noise comes from a seed and passes on a clock of its own.
 
 # %%
 from perflab.measure import VirtualClock
@@ -761,10 +761,12 @@ def one_pair(slower, team):
 def by_turns(slower, team):
     """The same noise, some thirty rounds by turns; an alarm if the whole interval is above 1."""
     rng, clock = np.random.default_rng(team), VirtualClock()
-    before = lambda: clock.advance(rng.lognormal(0, NOISE))
-    after = lambda: clock.advance(slower * rng.lognormal(0, NOISE))
-    result = compare({"before": before, "after": after}, budget_s=60, clock=clock, seed=team)
-    return result.other.verdict == "slower"
+
+    def costing(factor):
+        return lambda: clock.advance(factor * rng.lognormal(0, NOISE))
+
+    both = {"before": costing(1.0), "after": costing(slower)}
+    return compare(both, budget_s=60, clock=clock, seed=team).other.verdict == "slower"
 
 
 alarms = pd.DataFrame(
@@ -790,9 +792,10 @@ ch.verdict(
 )
 
 # %% [markdown]
-# A single pair of runs raises false alarms *and* misses real ones. When you cannot take turns, since
-# last week's code ran last week, at least compare like with like: the same experiment, on the same
-# machine. The book keeps your runs in `my/book.db` for that, and refuses to compare two machines.
+# A single pair of runs raises false alarms *and* misses real ones. When you cannot take turns,
+# since last week's code ran last week, at least compare like with like: the same experiment, on the
+# same machine. The book keeps your runs in `my/book.db` for that, and refuses to compare two
+# machines.
 
 # %%
 ch.against_baseline(
@@ -823,7 +826,8 @@ figures.steps(ch, stepped)
 # you like of Python and numpy, but nothing of `perflab`.
 #
 # **Exercise 1: take turns.** Write `ratio`: how many times as long `b()` takes as `a()`. `clock()`
-# tells the time in seconds. It has to pass every check of the contract that `blocked` failed in 1.1.
+# tells the time in seconds. It has to pass every check of the contract that `blocked` failed in
+# 1.1.
 
 
 # %%
@@ -834,12 +838,12 @@ def ratio(a, b, clock):
 ch.check(1, ratio)
 
 # %% [markdown]
-# **Exercise 2: the slow stage.** `sold` counts how often each product was sold. Write a version that
-# returns exactly the same and takes at most a fifth of the looks at keys. Look at the stages first:
-# which one takes most of them?
+# **Exercise 2: the slow stage.** `sold` counts how often each product was sold. Write a version
+# that returns exactly the same and takes at most a fifth of the looks at keys. Look at the stages
+# first: which one takes most of them?
 
 # %%
-from perflab.book.exercises.fundamentals import candidates, looks, sold, some_orders, some_traffic
+from perflab.book.exercises.fundamentals import candidates, sold
 
 show_source(sold)
 
@@ -859,6 +863,12 @@ ch.check(2, faster)
 
 
 # %%
+from perflab.book.exercises.fundamentals import some_traffic
+
+gaps, service = some_traffic(seed=1)
+print(f"{len(gaps):,} requests, mean service time {1e3 * service.mean():.1f} ms")
+
+
 def highest_rate(gaps, service, target):
     raise NotImplementedError("your turn")
 

@@ -6,7 +6,7 @@ Points run from 0 to 100 so that a chapter can be summed up; what they rest on a
 rules, under which it pays to say what one believes: the interval score (Gneiting and Raftery,
 «Strictly Proper Scoring Rules», JASA 2007), the absolute error (it pays to name the median) and
 Brier's score (Monthly Weather Review, 1950). Only the floor at 0 points is ours: it keeps one
-prediction far off from deciding a chapter.
+prediction far off from deciding a chapter, and seldom touches an honest one.
 """
 
 import math
@@ -98,9 +98,12 @@ class Interval:
         return number(result, "result")
 
     def score(self, answer: tuple[float, float], result: float) -> Scored:
-        """Interval score on the logarithm of the axis: narrow is good, missing is dear."""
+        """Interval score on the logarithm of the axis: narrow is good, missing is dear.
+
+        The whole axis, which says nothing, is worth 50 points.
+        """
         result = self.found(result)
-        points = 100 * max(0.0, 1 - self.penalty(answer, result))
+        points = 100 * max(0.0, 1 - self.penalty(answer, result) / 2)
         caught = answer[0] <= result <= answer[1]
         where = "inside your range" if caught else "outside your range"
         return Scored(points, caught, f"{_said(result, self.unit)}: {where}")

@@ -65,7 +65,8 @@ class Record:
         """
         columns = _columns(table, row)
         row = {k: json.dumps(value) if k in JSON_COLUMNS else value for k, value in row.items()}
-        row["at"] = datetime.now(UTC).isoformat(timespec="microseconds")
+        if "at" in columns:
+            row["at"] = datetime.now(UTC).isoformat(timespec="microseconds")
         if "machine" in columns:
             row.setdefault("machine", self.machine.id)
         self._tried(lambda: self._db.table(table).insert(row))

@@ -1,9 +1,12 @@
-"""Every exercise: its stub is not attempted, its solution is right, each wrong answer is told why."""
+"""Every exercise: the stub is no attempt, the solution is right, wrong answers are told why."""
 
+import sys
+
+import numpy as np
 import pytest
 
 from perflab.book.exercises import CHAPTERS, exercise, titles
-from perflab.measure import compare
+from perflab.measure import compare, percentile
 from tests.solutions import fundamentals
 
 ANSWERS = {1: fundamentals}
@@ -72,6 +75,36 @@ def test_an_answer_that_borrows_ours_is_refused():
     found = exercise(1, 1).judge(borrowed)
     assert found.status == "refused"
     assert "compare" in found.hint
+
+
+def test_borrowing_by_an_import_of_its_own_is_refused():
+    """An import within the function is found as well as one above it."""
+
+    def imports(a, b, clock):
+        from perflab.measure import compare as ours
+
+        return ours({"a": a, "b": b}, clock=clock).other.ratio
+
+    assert exercise(1, 1).judge(imports).status == "refused"
+
+
+def test_numpys_function_of_the_same_name_is_not_ours():
+    """A notebook has perflab's percentile at hand; np.percentile in an answer is another one."""
+
+    def numpys(gaps, service, target):
+        return 1 / np.percentile(service, 95)
+
+    assert numpys.__globals__["percentile"] is percentile
+    assert exercise(1, 3).judge(numpys).status == "wrong"
+
+
+def test_an_answer_that_exits_is_wrong():
+    """sys.exit() in an answer ends neither the judge nor the kernel."""
+
+    def leaves(*arguments):
+        sys.exit("enough")
+
+    assert "SystemExit" in exercise(1, 2).judge(leaves).hint
 
 
 def test_an_unknown_exercise_is_named():

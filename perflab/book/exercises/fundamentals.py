@@ -122,7 +122,9 @@ def _highest_rate(answer: Answer) -> Judgement:
             )
             return Judgement("wrong", hint, tuple(tried))
         if not meets:
-            hint = "The target is missed. Is it the 95th percentile of response times, with the wait?"
+            hint = (
+                "The target is missed. Is it the 95th percentile of response time, wait included?"
+            )
             return Judgement("wrong", hint, tuple(tried))
         if not highest:
             hint = "The target is met with room to spare: a higher rate meets it too."

@@ -1,6 +1,6 @@
 """Chapter 1's figures. Each title is computed from the result that it stands above."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +100,7 @@ def clients(ch: Chapter, runs: Mapping[int, LoadResult], most: float) -> None:
             Panel("p50 latency (ms)", {"measured": (users, p50)}, log=True),
             Panel("payments/s", {"measured": (users, rate)}, marks={"4 places ÷ 5 ms": most}),
             Panel("CPU (% of a core)", {"server": (users, cpu)}, height=0.7),
-            Panel("memory (MB)", {"server": (users, _highest(runs))}, height=0.7),
+            Panel("memory (MB)", {"server": (users, _highest(runs.values()))}, height=0.7),
         ],
         x_log=True,
         predicted_in=1,
@@ -139,7 +139,7 @@ def load(
                 log=True,
                 height=1.3,
             ),
-            Panel("memory (MB)", {"server": (loads, _highest(offered))}, height=0.7),
+            Panel("memory (MB)", {"server": (loads, _highest(offered.values()))}, height=0.7),
         ],
         predicted_in=0,
     )
@@ -161,6 +161,6 @@ def steps(ch: Chapter, run: LoadResult) -> None:
     )
 
 
-def _highest(runs: Mapping[float, LoadResult]) -> list[float]:
+def _highest(runs: Iterable[LoadResult]) -> list[float]:
     """The server's largest resident memory in each run, in MB."""
-    return [float(np.nanmax(one.readings["server_rss"])) / 1e6 for one in runs.values()]
+    return [float(np.nanmax(one.readings["server_rss"])) / 1e6 for one in runs]
