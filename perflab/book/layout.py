@@ -42,7 +42,8 @@ def width(figure: Figure, text: str, size: float) -> float:
 def wrapped(figure: Figure, text: str, size: float, inches: float) -> str:
     """The text in as many rows as it takes to be no wider than that."""
     least = max((len(word) for word in text.split()), default=1)
-    for characters in range(len(text), least, -1):
+    per_inch = len(text) / width(figure, text, size)
+    for characters in range(int(1.1 * per_inch * inches), least, -1):  # letters differ in width
         shown = textwrap.fill(text, characters)
         if width(figure, shown, size) <= inches:
             return shown

@@ -100,7 +100,7 @@ def _place(figure: Figure, title: str, names: Sequence[str]) -> None:
     size = STYLE["axes.titlesize"]
     shown = layout.wrapped(figure, " ".join(title.split()), size, WIDTH - 1.0)
     figure.set_figheight(figure.get_figheight() + 0.18 * shown.count("\n"))
-    figure.axes[0].set_title(shown)
+    figure.axes[0].set_title(shown, gid="title")
     figure.align_ylabels(figure.axes)
     right = 1 - max(1.0, beside + 0.15) / WIDTH
     figure.tight_layout(h_pad=0.8, rect=(0, 0, right, 1))

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ class Record:
             row["at"] = datetime.now(UTC).isoformat(timespec="microseconds")
         if "machine" in columns:
             row.setdefault("machine", self.machine.id)
-        self._tried(lambda: self._db.table(table).insert(row))
+        self._tried(lambda: _insert(self._db, table, row))
 
     def rows(self, table: str, **where: Any) -> list[Row]:
         """Rows that match, oldest first; what was kept as JSON is read again."""
@@ -127,11 +127,12 @@ class Record:
         """A database with all tables; its writing the machine's row proves that it can write."""
         try:
             db = Database(connection)
-            for name, columns in TABLES.items():
-                key = "id" if "id" in columns else None
-                db.table(name).create(columns, pk=key, if_not_exists=True)
-            machine = {"id": self.machine.id, "label": self.machine.label}
-            db.table("machines").upsert(machine, pk="id")
+            with _writing(connection):
+                for name, columns in TABLES.items():
+                    key = "id" if "id" in columns else None
+                    db.table(name).create(columns, pk=key, if_not_exists=True)
+                machine = {"id": self.machine.id, "label": self.machine.label}
+                db.table("machines").upsert(machine, pk="id")
         except sqlite3.Error:
             connection.close()
             raise
@@ -151,6 +152,20 @@ class Record:
             "All else works. To keep a record, make the folder writable or set PERFLAB_MY.",
             stacklevel=2,
         )
+
+
+@contextlib.contextmanager
+def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Take the write lock first. Two kernels that read, and then both want to write, would be
+    refused at once: neither could go on before the other, and SQLite sees no use in waiting."""
+    connection.execute("begin immediate")
+    with connection:
+        yield
+
+
+def _insert(db: Database, table: str, row: Row) -> None:
+    with _writing(db.conn):
+        db.table(table).insert(row)
 
 
 def _columns(table: str, used: Row) -> dict[str, type]:

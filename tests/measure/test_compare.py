@@ -140,6 +140,16 @@ def test_equal_variants_get_equal_calls_and_a_very_fast_one_more() -> None:
     assert found["hundredth"].ratio == pytest.approx(0.01)
 
 
+def test_an_interruption_of_the_calibration_leaves_the_calls_equal() -> None:
+    """A second lost in one of a variant's first samples does not give the other more calls."""
+    clock = VirtualClock()
+    calls = iter(range(10**9))
+    one = working(clock, lambda _: 0.9e-6)
+    other = working(clock, lambda _: 0.9e-6 + (next(calls) == 4200))  # in its first trial
+    found = compare({"one": one, "other": other}, 10.0, clock=clock, seed=1)
+    assert found["one"].calls == found["other"].calls
+
+
 def test_the_order_of_turns_is_drawn_for_each_round() -> None:
     """Either variant opens about half of the rounds; a seed repeats the order."""
 
@@ -188,6 +198,22 @@ def test_collections_are_charged_to_the_variant_that_causes_them() -> None:
     found = compare({"nothing": lambda: None, "cycles": cycles}, 0.2)
     assert found["nothing"].collections == 0
     assert found["cycles"].collections >= found.rounds
+
+
+def test_garbage_is_not_collected_at_the_next_ones_cost() -> None:
+    """One leaves too little to wake the collector, the other makes too little; neither pays."""
+    enough = gc.get_threshold()[0]
+
+    def leaving() -> None:
+        for _ in range(enough * 7 // 10):
+            knot: list[object] = []
+            knot.append(knot)
+
+    def passing() -> None:
+        _ = [[] for _ in range(enough * 6 // 10)]
+
+    found = compare({"leaving": leaving, "passing": passing}, 0.1)
+    assert found["passing"].collections == 0
 
 
 def test_memory_of_each_variant_stands_beside_its_time() -> None:
