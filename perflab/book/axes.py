@@ -22,7 +22,7 @@ def draw_panel(
     ends = panel.ends(x_log)
     if x_log and (ends or panel.x_marks):
         axis.set_xscale("log", nonpositive="mask")
-    if panel.log and (ends or panel.marks):
+    if panel.log and ends:
         axis.set_yscale("log", nonpositive="mask")
     for name in ends:
         x, y = panel.lines[name]
@@ -36,9 +36,10 @@ def draw_panel(
             markersize=4,
             drawstyle="steps-post" if panel.steps else "default",
         )
-    if not ends:
-        axis.text(0.5, 0.5, "no data", transform=axis.transAxes, ha="center", color=THEORY)
     axis.set_ylabel(panel.label)
+    if not ends:  # marks without a line to compare them with would say nothing
+        axis.text(0.5, 0.5, "no data", transform=axis.transAxes, ha="center", color=THEORY)
+        return []
     return _draw_marks(axis, panel, x_log)
 
 

@@ -48,6 +48,8 @@ def allocations(fn: Callable[[], object]) -> Allocations:
     """
     require(callable(fn), "fn", fn, "a function without arguments")
     running = tracemalloc.is_tracing()
+    # Others may listen to each collection and note it down: that memory is not fn's.
+    listeners, gc.callbacks[:] = gc.callbacks[:], []
     if not running:
         tracemalloc.start()
     try:
@@ -55,6 +57,7 @@ def allocations(fn: Callable[[], object]) -> Allocations:
     finally:
         if not running:
             tracemalloc.stop()
+        gc.callbacks[:] = listeners
 
 
 def _allocations(fn: Callable[[], object]) -> Allocations:

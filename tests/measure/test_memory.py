@@ -1,5 +1,6 @@
 """What a call allocates and what processes hold."""
 
+import gc
 import math
 import os
 import subprocess
@@ -178,3 +179,19 @@ def test_the_peak_of_a_process_not_traced_is_refused() -> None:
         pass
     with pytest.raises(ValueError, match="pid"):
         tracer.trace.peak(1)
+
+
+def test_who_listens_to_the_collector_does_not_count() -> None:
+    """A callback that notes down each collection neither adds to the figures nor is lost."""
+    noted: list[float] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        noted.append(time.perf_counter())
+
+    gc.callbacks.append(note)
+    try:
+        found = allocations(lambda: None)
+        assert note in gc.callbacks
+    finally:
+        gc.callbacks.remove(note)
+    assert (found.retained_bytes, found.retained_blocks) == (0, 0)
