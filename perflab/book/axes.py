@@ -20,7 +20,7 @@ def draw_panel(
 ) -> list[layout.Note]:
     """Draw lines and marks; the marks' words come back, to be placed when all is drawn."""
     ends = panel.ends(x_log)
-    if x_log and (ends or panel.x_marks):
+    if x_log and ends:
         axis.set_xscale("log", nonpositive="mask")
     if panel.log and ends:
         axis.set_yscale("log", nonpositive="mask")
@@ -72,13 +72,13 @@ def share_x(axes: Sequence[Any], panels: Sequence[Panel], x_label: str) -> None:
     shared = [axis for panel, axis in zip(panels, axes, strict=True) if not panel.x_label]
     limits = [axis.get_xlim() for axis in shared if axis.lines] or [(0.0, 1.0)]
     scales = {axis.get_xscale() for axis in shared if axis.lines}
+    if shared:  # limits first: those of an empty axis begin at 0, where no logarithm is
+        shared[-1].set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
+        shared[-1].set_xscale(scales.pop() if len(scales) == 1 else "linear")
+        shared[-1].set_xlabel(x_label)
     for axis in shared[:-1]:
         axis.sharex(shared[-1])
         axis.tick_params(labelbottom=False)
-    if shared:
-        shared[-1].set_xscale(scales.pop() if len(scales) == 1 else "linear")
-        shared[-1].set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
-        shared[-1].set_xlabel(x_label)
     for panel, axis in zip(panels, axes, strict=True):
         if panel.x_label:
             axis.set_xlabel(panel.x_label)

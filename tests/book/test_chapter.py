@@ -1,4 +1,4 @@
-"""A chapter as a reader meets it: Run All, once more, by form or in code, with nothing to write on."""
+"""A chapter as a reader meets it: Run All, once more, by form or in code, unable to write."""
 
 import math
 import types
@@ -27,6 +27,13 @@ def experiment(ch, outcome=9.0, mine=None):
     ch.figure("1.2", *FIGURE, predicted_in=0)
     ch.verdict("1.2", False, {"slow requests": "1 of 100", "seen": True})
     ch.measured("1.2", "p99 9 ms (8–10)", holds=False, outcome=outcome)
+
+
+def judged_chapter(mine):
+    """A new chapter with that experiment done."""
+    ch = Chapter(1)
+    experiment(ch, mine=mine)
+    return ch
 
 
 def scores(ch):
@@ -216,8 +223,7 @@ def test_a_folder_that_cannot_be_written_costs_the_memory_only(tmp_path, my, pag
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PERFLAB_MY", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="cannot be written") as warned:
-        ch = Chapter(1)
-        experiment(ch, mine=(5, 20))
+        ch = judged_chapter(mine=(5, 20))
     assert len(warned) == 1
     assert len(scores(ch)) == 1
 

@@ -17,7 +17,15 @@ from perflab.book.style import COLOURS, colours
 from perflab.book.wording import plain
 
 X = np.linspace(0, 10, 50)
-NAMES = ("measured", "guide's", "theory", "server", "load generator", "by turns, in random order", "$x")
+NAMES = (
+    "measured",
+    "guide's",
+    "theory",
+    "server",
+    "load generator",
+    "by turns, in random order",
+    "$x",
+)
 values = st.one_of(
     st.floats(1e-3, 1e6), st.just(0.0), st.just(math.nan), st.just(math.inf), st.floats(-5, -1)
 )
@@ -92,7 +100,7 @@ def outside(figure):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(panels(), min_size=1, max_size=3), st.booleans())
 def test_any_data_is_drawn(some, x_log):
     """Empty lines, gaps, zeros on a logarithmic axis, dollars in a name: names stay apart."""
