@@ -1,4 +1,4 @@
-"""From text to notebook: two builds differ in live numbers only, and a failing one writes nothing."""
+"""From text to notebook: two builds differ in live numbers only; a failing one writes nothing."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ from perflab.book.widgets import Live
 
 TEXT = """# ---
 # jupyter:
-#   kernelspec: {name: other}
+#   kernelspec: {name: other, display_name: Other}
 # ---
 
 # %% [markdown]
