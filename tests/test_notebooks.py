@@ -105,6 +105,19 @@ def test_every_claim_has_exactly_one_verdict_and_demos_none(chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_claim_stands_in_the_prose_before_its_verdict(chapter):
+    """A reader knows what is judged: the claim's own words, above the cells that try it."""
+    cells = [source(cell) for cell in committed(chapter)["cells"]]
+    for claim in claims().values():
+        if claim.chapter == chapter and claim.kind != "demo":
+            words = f"> **Claim {claim.id}** {claim.text}"
+            stands = [at for at, text in enumerate(cells) if words in text.replace("\n> ", " ")]
+            judged = [at for at, text in enumerate(cells) if f'"{claim.id}"' in text]
+            assert len(stands) == 1, claim.id
+            assert stands[0] < min(judged), claim.id
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_verdict_with_tier_a_evidence_is_checked(chapter):
     """CI compares its stored word and facts; one without such evidence is left alone."""
     for claim, cell in verdicts(chapter):
@@ -132,7 +145,7 @@ def test_every_core_experiment_plots_latency_and_memory(chapter):
     for claim in claims().values():
         if claim.chapter == chapter and claim.kind == "core":
             panels = " ".join(shown.get(claim.id, []))
-            assert re.search(r"latency|response time|\(ms\)|slower than", panels), claim.id
+            assert re.search(r"latency|response time|\(ms\)|requests", panels), claim.id
             assert re.search(r"memory|bytes|items held", panels), claim.id
 
 
@@ -166,7 +179,7 @@ def test_the_skeleton_is_complete(chapter):
         "## The mystery",
         "ch.mystery(",
         "ch.solved(",
-        "**Turn it.**",
+        "**Try it.**",
         "## Exercises",
         *(f"ch.check({number}, " for number in range(1, 5)),
         "ch.scoreboard()",

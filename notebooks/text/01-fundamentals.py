@@ -223,8 +223,9 @@ pages
 figures.two_groups(ch, pages, counts)
 
 # %% [markdown]
-# Two kinds of requests, and a mean between them at which hardly any request lies. It describes
-# neither. The p99 stands in the second group: the pages that count.
+# Two kinds of requests. Half are answered within the median, one in fifty takes many times as long,
+# and the mean is little more than the median: it gives no hint that the second kind exists. The p99
+# stands in the midst of it.
 #
 # Nor do slow requests stay with a few unlucky users. A page in a shop makes many requests: prices,
 # pictures, reviews. Say 100. The chance that all of them miss the slowest hundredth is 0.99¹⁰⁰, or
@@ -557,11 +558,12 @@ figures.load(ch, offered, traces, long_run)
 # %% tags=["nbval-check-output"]
 agree = sum(recomputed(trace) for trace in traces.values())
 growth = [simulated(0.9, seed) / simulated(0.3, seed) for seed in (1, 2, 3)]
+steep = sum(times > 5 for times in growth)
 ch.verdict(
     "1.6",
     max(growth) < 3.5,
     {
-        "3× the load, more than 5× the latency, in three seeded runs": f"{sum(g > 5 for g in growth)} of 3",
+        "seeded runs in which 3× the load makes more than 5× the latency": f"{steep} of 3",
         "live traces that Lindley's recursion gives back exactly": f"{agree} of 4",
     },
 )
@@ -740,8 +742,8 @@ ch.verdict(
     "1.8",
     bool(per_hundred.is_monotonic_decreasing and wait.is_monotonic_increasing),
     {
-        f"batches of {size}": f"{per_hundred[size]} commits for 100 orders, mean wait {wait[size]:.0f} ms"
-        for size in batches.index
+        f"batches of {size}: commits for 100 orders; mean wait": f"{commits}; {wait[size]:.0f} ms"
+        for size, commits in per_hundred.items()
     },
 )
 
@@ -960,7 +962,8 @@ import timeit
 
 data = list(range(50_000))
 microseconds = {
-    name: 1e6 * min(timeit.repeat(f"function({data})", number=1, globals={"function": function}))
+    name: 1e6
+    * min(timeit.repeat(f"{name}(data)", number=1, globals={name: function, "data": data}))
     for name, function in candidates(seed=1).items()
 }
 pd.Series(microseconds, name="µs").round(1).to_frame()
@@ -992,6 +995,6 @@ ch.scoreboard()
 # - A p99 needs 1,000 samples. Percentiles do not average; merge histograms.
 # - In flight = rate × time, exactly. Pools and memory are sized by it.
 # - A service is full when the thing that its requests wait for is full, whatever the CPU says.
-# - Latency grows as 1 ÷ (1 − ρ), not in proportion. The last tenth of capacity is the most expensive.
+# - Latency grows as 1 ÷ (1 − ρ), not in proportion. The last tenth of capacity costs most.
 # - A fix is worth what the rest of the program leaves of it.
 # - One pair of runs proves nothing, and more of them one after the other prove it more firmly.

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from perflab.book import layout
 from perflab.book.panel import Panel, Range
 from perflab.book.style import DASHED, EVENT, OURS, PREDICTION, THEORY, WORDS
 from perflab.book.wording import plain
 from perflab.errors import require
+
+FEW = 8  # values of x that are labelled themselves on a logarithmic axis
 
 
 def draw_panel(
@@ -94,6 +96,10 @@ def scale(axis: Any, panel: Panel, x_log: bool) -> None:
         axis.set_ylim(low, high + 0.08 * (high - low))
     if axis.get_xscale() == "log":
         plain_numbers(axis.xaxis)
+        tried = {tuple(np.ravel(x)) for x, _ in panel.lines.values()}
+        if len(tried) == 1 and len(few := tried.pop()) <= FEW:  # label what was tried
+            axis.set_xticks(few)
+            axis.xaxis.set_minor_locator(NullLocator())
     if not axis.lines:
         axis.set_yticks([])
 

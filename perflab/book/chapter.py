@@ -46,6 +46,7 @@ class Chapter:
         self.scale = scale
         self.record = Record()
         self._kinds: dict[str, Kind] = {}
+        self._reminded = False
         show.line(f"{self.record.machine.label} · scale: {scale}")
 
     def pick(self, quick: T, full: T) -> T:
@@ -237,7 +238,9 @@ class Chapter:
         scored = kind.score(answer, outcome) if answer is not None else None
         self.record.add("outcomes", claim=claim)
         if scored is None:
-            show.line("You made no prediction. Everything works without; with one you learn more.")
+            if not self._reminded:
+                show.line("You made no prediction. With one you learn more; all works without.")
+            self._reminded = True
             return
         name = type(kind).__name__
         late = self.record.knew(claim, name)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.book.plots import Panel, shares
+from perflab.book.plots import Panel
 from perflab.errors import require
 from perflab.systems import LoadResult
 
@@ -63,23 +63,6 @@ def processor(result: LoadResult, height: float = 0.7, step: float = 0.25) -> Pa
         used = np.diff(result.readings[column][edges]) / np.diff(time[edges])
         lines[name] = ((time[edges][1:] + time[edges][:-1]) / 2, 100 * used)
     return Panel("CPU (% of a core)", lines, height=height)
-
-
-def distribution(runs: Mapping[str, Floats], x_marks: Mapping[str, float]) -> Panel:
-    """The share of requests that take longer than so long, for each run's latencies in seconds.
-
-    Both axes are logarithmic, so that one request in a hundred is as easy to see as half of them.
-    """
-    _some(runs)
-    lines = {}
-    for name, times in runs.items():
-        values, within = shares(times)
-        lines[name] = (values[:-1] * 1e3, 100 - within[:-1])
-    marks = {name: at * 1e3 for name, at in x_marks.items()}
-    return Panel(
-        "slower than that (%)", lines, log=True, x_marks=marks,
-        x_label="latency (ms)", x_log=True, height=1.3,
-    )  # fmt: skip
 
 
 def _some(runs: Mapping[str, object]) -> None:

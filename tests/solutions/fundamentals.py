@@ -58,7 +58,9 @@ def upside_down(a, b, clock):
 
 
 def grouped(orders, banned):
-    product_of = dict(orders)
+    product_of = {}
+    for order, product in orders:
+        product_of.setdefault(order, product)
     out = set(banned)
     counts = {}
     for product in product_of.values():
@@ -86,6 +88,18 @@ def repeats_counted(orders, banned):
         if product not in out:
             counts[product] = counts.get(product, 0) + 1
     return sorted(counts.items(), key=lambda pair: pair[0])
+
+
+def last_listed(orders, banned):
+    out, counts = set(banned), {}
+    for product in dict(orders).values():
+        if product not in out:
+            counts[product] = counts.get(product, 0) + 1
+    return sorted(counts.items(), key=lambda pair: pair[0])
+
+
+def different_pairs(orders, banned):
+    return repeats_counted(set(orders), banned)
 
 
 def as_slow(orders, banned):
@@ -155,7 +169,7 @@ def the_fast_ones(functions):
     for name, function in functions.items():
         times[name] = min(_elapsed(lambda: function(data), time.perf_counter) for _ in range(3))  # noqa: B023 - called at once
     middle = statistics.median(times.values())
-    return {"built-in sum"} | {name for name, taken in times.items() if taken < middle / 3}
+    return {name for name, taken in times.items() if taken < middle / 3}
 
 
 def tried_once(functions):
@@ -168,7 +182,11 @@ def everyone(functions):
 
 
 def a_name(functions):
-    return "generator"
+    return "A"
+
+
+def the_letters_of_the_table(functions):
+    return {"A", "B", "C", "D", "E"}
 
 
 SOLUTIONS = {1: turns, 2: grouped, 3: bisected, 4: tried_twice}
@@ -182,6 +200,8 @@ WRONG = {
     2: {
         only_the_last_stage: "begin with the largest",
         repeats_counted: "must stay identical",
+        last_listed: "must stay identical",
+        different_pairs: "must stay identical",
         as_slow: "not faster at all",
     },
     3: {
@@ -191,9 +211,10 @@ WRONG = {
         negative: "above 0",
     },
     4: {
-        the_fast_ones: "no crime",
+        the_fast_ones: "«",
         tried_once: "got away",
-        everyone: "no crime",
-        a_name: "a set of names",
+        everyone: "Speed proves nothing",
+        a_name: "a set of letters",
+        the_letters_of_the_table: "«",
     },
 }

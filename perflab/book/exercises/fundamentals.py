@@ -1,6 +1,7 @@
 """Chapter 1: taking turns, the slow stage, the highest rate, the work that never happened."""
 
 import functools
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,11 +20,11 @@ Order = tuple[Counted, Counted]  # (order id, product)
 
 
 def sold(orders: list[Order], banned: list[Counted]) -> list[tuple[Counted, int]]:
-    """How often each product was sold, by name: the same order told twice counts once, and
-    banned products not at all. Three stages, each as one writes it on a Friday."""
+    """How often each product was sold, by name. An order that is listed again, even with another
+    product, counts once, as it was first listed; banned products do not count at all."""
     seen: list[Counted] = []
     once: list[Order] = []
-    for order, product in orders:  # stage 1: tell apart
+    for order, product in orders:  # stage 1: drop repeats
         if order not in seen:
             seen.append(order)
             once.append((order, product))
@@ -39,8 +40,11 @@ def some_orders(seed: int, size: int = 500) -> tuple[list[Order], list[Counted]]
     """Orders with repeats, and banned products; new objects every time, equal for equal seeds."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, int(size * 0.8), size)
-    products = {int(id): int(rng.integers(0, 150)) for id in ids}
-    orders = [(Counted(f"order {id}"), Counted(f"product {products[int(id)]:03}")) for id in ids]
+    products = rng.integers(0, 150, size)
+    orders = [
+        (Counted(f"order {id}"), Counted(f"product {number:03}"))
+        for id, number in zip(ids, products, strict=True)
+    ]
     return orders, [Counted(f"product {number:03}") for number in range(0, 150, 7)]
 
 
@@ -50,6 +54,18 @@ def looks(function: Answer, seed: int) -> tuple[Any, int]:
     before = Counted.looks
     result = function(orders, banned)
     return result, Counted.looks - before
+
+
+def _difference(wanted: Any, got: Any) -> str:
+    """The first place where two lists differ, in words."""
+    if got == wanted:
+        return "identical"
+    if not isinstance(got, list):
+        return f"a {type(got).__name__}, not a list"
+    if len(got) != len(wanted):
+        return f"{len(got)} products instead of {len(wanted)}"
+    at = next(at for at, pair in enumerate(wanted) if got[at] != pair)
+    return f"{got[at]!r} instead of {wanted[at]!r}"
 
 
 def _faster(answer: Answer) -> Judgement:
@@ -62,7 +78,7 @@ def _faster(answer: Answer) -> Judgement:
             return Judgement("not attempted", "Return the list of (product, count).")
         same = bool(got == wanted)
         ratios.append(slow / max(fast, 1))
-        tried.append((f"same output, orders {seed}", same, "identical" if same else "differs"))
+        tried.append((f"same output, orders {seed}", same, _difference(wanted, got)))
         tried.append(("looks at keys", slow >= 5 * fast, f"{slow:,} → {fast:,}"))
         if not same:
             hint = "The output must stay identical. Compare it with sold() on small input first."
@@ -117,8 +133,9 @@ def _highest_rate(answer: Answer) -> Judgement:
         tried.append(("2 % more would miss the target", highest, f"{above * 1e3:.1f} ms"))
         if rate >= 0.99 * capacity:
             hint = (
-                f"1 ÷ mean service time is {capacity:.0f}/s: what the server can do at most. "
-                "At that rate the queue never empties. Let each request wait for the one before."
+                f"1 ÷ mean service time is {capacity:.0f}/s: what the server can do at most, and "
+                f"you say {rate:.0f}/s. There the queue never empties. Let each request wait for "
+                "the one before it."
             )
             return Judgement("wrong", hint, tuple(tried))
         if not meets:
@@ -137,8 +154,8 @@ def _highest_rate(answer: Answer) -> Judgement:
 Candidate = Callable[[list[int]], Any]
 
 
-def candidates() -> dict[str, Candidate]:
-    """Eight functions, made anew, that all say they sum squares; some never do the work."""
+def _by_name() -> dict[str, Candidate]:
+    """Eight functions that all say they sum squares; some never do the work. Made anew."""
     first: list[int] = []
 
     def loop(data: list[int]) -> int:
@@ -163,12 +180,25 @@ def candidates() -> dict[str, Candidate]:
         "plain loop": loop,
         "built-in sum": lambda data: sum([value * value for value in data]),
         "generator": lazy,
-        "mapped": lambda data: map(lambda value: value * value, data),  # noqa: C417 - the point
+        "mapped": lambda data: map(operator.mul, data, data),
         "remembers its first answer": remembered,
         "knows range(n) by heart": lambda data: by_length(len(data)),
         "numpy": lambda data: int(np.square(np.asarray(data, dtype=object)).sum()),
         "samples one in ten": lambda data: 10 * sum(value * value for value in data[::10]),
     }
+
+
+def _letters(seed: int | None) -> dict[str, str]:
+    """Which letter stands for which function, drawn anew for each seed."""
+    names = sorted(_by_name())
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    return {"ABCDEFGH"[at]: names[number] for at, number in enumerate(drawn)}
+
+
+def candidates(seed: int | None = None) -> dict[str, Candidate]:
+    """The eight functions, made anew, under letters that the seed deals out."""
+    functions = _by_name()
+    return {letter: functions[name] for letter, name in _letters(seed).items()}
 
 
 LIARS = {
@@ -189,22 +219,25 @@ WHY = {
 
 
 def _liars(answer: Answer) -> Judgement:
-    called = answer(candidates())
+    seed = int(np.random.default_rng().integers(1 << 30))
+    name_of = _letters(seed)
+    called = answer(candidates(seed))
     if called is None:
-        return Judgement("not attempted", "Return the set of names whose work did not happen.")
+        return Judgement("not attempted", "Return the set of letters whose work did not happen.")
     if not isinstance(called, Iterable) or isinstance(called, str):
-        return Judgement("wrong", f"Return a set of names, not {called!r}.")
-    named = set(called)
-    tried = tuple(
-        (name, (name in named) == (name in LIARS), "called a liar" if name in named else "believed")
-        for name in candidates()
-    )
-    unknown = named - set(candidates())
+        return Judgement("wrong", f"Return a set of letters, not {called!r}.")
+    letters = set(called)
+    unknown = sorted(map(repr, letters - set(name_of)))
     if unknown:
-        return Judgement("wrong", f"There is no benchmark {sorted(map(str, unknown))[0]!r}.", tried)
+        return Judgement("wrong", f"There is no function {unknown[0]}.")
+    named = {name_of[letter] for letter in letters}
+    tried = tuple(
+        (name, (name in named) == (name in LIARS), "accused" if name in named else "believed")
+        for name in sorted(name_of.values())
+    )
     innocent = sorted(named - LIARS)
     if innocent:
-        hint = f"«{innocent[0]}» did all of its work. Being fast is no crime: compare the results."
+        hint = f"«{innocent[0]}» did all of its work. Speed proves nothing: compare the results."
         return Judgement("wrong", hint, tried)
     missed = sorted(LIARS - named)
     if missed:

@@ -1,6 +1,6 @@
 """Chapter 1's figures. Each title is computed from the result that it stands above."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,18 +43,30 @@ def step(ch: Chapter, first: Floats, second: Floats, memory: MemoryTrace, came: 
     )
 
 
-def long_tail(ch: Chapter, pages: LoadResult) -> None:
-    """1.2: how many requests are answered within a time, with the mean among the percentiles."""
-    times = pages.response_time[pages.ok]
-    marks = {"p50": pages.percentile(50), "mean": times.mean(), "p99": pages.percentile(99)}
-    slower = 100 * float((times > times.mean()).mean())
+def two_groups(ch: Chapter, pages: LoadResult, counts: NDArray[np.bool_]) -> None:
+    """1.2: how many requests took how long, those apart whose product (by route) had to count."""
+    times, slow = pages.response_time[pages.ok] * 1e3, counts[pages.route[pages.ok]]
+    edges = np.geomspace(times.min(), times.max() * 1.001, 40)
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    groups = {"found by its key": times[~slow], "has to count": times[slow]}
+    lines = {name: (middle, np.histogram(part, edges)[0]) for name, part in groups.items()}
+    mean, p50, p99 = times.mean(), np.median(times), pages.percentile(99) * 1e3
     ch.figure(
         "1.2",
-        f"Of all requests {slower:.0f} % are slower than the mean; "
-        f"the p99 is {marks['p99'] / marks['p50']:.0f}× the median",
+        f"Two kinds of requests: the mean is {mean / p50:.1f}× the median, "
+        f"the p99 {p99 / p50:.0f}×",
         SINCE_START,
         [
-            panels.distribution({"measured": times}, marks),
+            Panel(
+                "requests",
+                lines,
+                log=True,
+                steps=True,
+                x_marks={"p50": p50, "mean": mean, "p99": p99},
+                x_label="latency (ms)",
+                x_log=True,
+                height=1.3,
+            ),
             panels.memory({"product pages": pages}),
         ],
         predicted_in=0,
@@ -111,20 +123,20 @@ def load(
     ch: Chapter,
     offered: Mapping[float, LoadResult],
     traces: Mapping[float, Trace],
-    long_run: Sequence[float],
+    long_run: Mapping[float, float],
 ) -> None:
-    """1.6: mean response time against utilisation: theory, a long simulation, the live runs.
+    """1.6: mean response time against utilisation: theory, long simulations, the live runs by rate.
 
-    A live run stands at the utilisation that its own service times made of the offered rate.
+    A live run stands at the utilisation that its own service times made of its rate.
     """
-    loads = list(offered)
-    busy = [load / 0.005 * trace.holding.mean() for load, trace in traces.items()]
+    busy = [rate * trace.holding.mean() for rate, trace in traces.items()]
     live = [trace.response.mean() * 1e3 for trace in traces.values()]
     grid = np.linspace(0.05, 0.95, 40)
     theory = [mm1_response_time(rho / 5, 5) for rho in grid]
+    loads, means = list(long_run), list(long_run.values())
     ch.figure(
         "1.6",
-        f"{loads[-1] / loads[0]:.0f} times the load, {long_run[-1] / long_run[0]:.0f} times "
+        f"{loads[-1] / loads[0]:.0f} times the load, {means[-1] / means[0]:.0f} times "
         "the latency: it grows as 1 ÷ (1 − ρ)",
         "utilisation ρ",
         [
@@ -132,14 +144,14 @@ def load(
                 "mean response time (ms)",
                 {
                     "theory": (grid, theory),
-                    "long simulation": (loads, long_run),
+                    "long simulation": (loads, means),
                     "measured": (busy, live),
                 },
                 points=("long simulation", "measured"),
                 log=True,
                 height=1.3,
             ),
-            Panel("memory (MB)", {"server": (loads, _highest(offered.values()))}, height=0.7),
+            Panel("memory (MB)", {"server": (busy, _highest(offered.values()))}, height=0.7),
         ],
         predicted_in=0,
     )
@@ -147,13 +159,16 @@ def load(
 
 def steps(ch: Chapter, run: LoadResult) -> None:
     """1.10: latency above, CPU and memory below, while the load rises in steps."""
-    lines = {"p99": panels.over_time(run, 99), "p50": panels.over_time(run, 50)}
+    time, p50 = panels.over_time(run, 50)
+    before, worst = float(np.nanmedian(p50[time < 1])), float(np.nanmax(p50))
+    (_, cpu), _ = panels.processor(run).lines.values()
     ch.figure(
         "1.10",
-        "Beyond what four places can serve the queue grows, and only latency tells",
+        f"Latency grows {worst / before:.0f}-fold, while the server's CPU stays below "
+        f"{np.nanmax(cpu):.0f} % of a core",
         SINCE_START,
         [
-            Panel("latency (ms)", lines, log=True),
+            Panel("latency (ms)", {"p50": (time, p50), "p90": panels.over_time(run, 90)}, log=True),
             panels.processor(run),
             panels.memory({"steps": run}),
         ],
