@@ -110,7 +110,7 @@ def test_every_claim_stands_in_the_prose_before_its_verdict(chapter):
     cells = [source(cell) for cell in committed(chapter)["cells"]]
     for claim in claims().values():
         if claim.chapter == chapter and claim.kind != "demo":
-            words = f"> **Claim {claim.id}** {claim.text}"
+            words = f"**Claim {claim.id}** {claim.text}"
             stands = [at for at, text in enumerate(cells) if words in text.replace("\n> ", " ")]
             judged = [at for at, text in enumerate(cells) if f'"{claim.id}"' in text]
             assert len(stands) == 1, claim.id
@@ -131,9 +131,7 @@ def test_wall_clock_evidence_stands_beside_the_verdict(chapter):
     """A claim with Tier B evidence says what was measured here, in a cell that is not compared."""
     for claim in claims().values():
         if claim.chapter == chapter and "B" in claim.evidence:
-            said = [
-                c for c in code_cells(chapter) if f'ch.measured(\n    "{claim.id}"' in source(c)
-            ]
+            said = [cell for cell in code_cells(chapter) if calls(cell, "measured", claim.id)]
             assert len(said) == 1, claim.id
             assert CHECKED not in tags(said[0])
 
