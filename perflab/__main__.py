@@ -7,12 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from perflab.book.readers import ROOT, chapters, copy_chapters, my_folder
 from perflab.errors import PerflabError
-
-try:
-    from perflab.book.readers import ROOT, chapters, copy_chapters, my_folder
-except ModuleNotFoundError as error:
-    sys.exit(f"perflab: {error.name} is not installed here; python make.py installs everything.")
 
 PASSED, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -26,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except ModuleNotFoundError as error:  # another Python than the environment's
+        sys.exit(f"perflab: {error.name} is not installed here; python make.py installs all.")
     except (PerflabError, ValueError) as error:
         print(f"perflab {options.command}: {error}", file=sys.stderr)
         return USAGE if isinstance(error, ValueError) else FAILED
