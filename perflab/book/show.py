@@ -44,19 +44,21 @@ def badge(word: str) -> str:
     """A verdict's word on its colour."""
     colour = WORD_COLOURS.get(word, OPEN)
     return (
-        f'<b style="background:{colour};color:#fff;padding:1px 8px;border-radius:3px">'
+        f'<b style="background:{colour};color:#fff;padding:1px 8px;border-radius:3px;'
+        'white-space:nowrap">'
         f"{escape(word)}</b>"
     )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An HTML table; the cells are HTML already."""
+    """An HTML table; the cells are HTML already. Without names it has no head."""
     top = "".join(f'<th style="{CELL};{QUIET}">{escape(name)}</th>' for name in head)
+    top = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
     body = "".join(
         "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in row) + "</tr>"
         for row in rows
     )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table>{top}<tbody>{body}</tbody></table>"
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:

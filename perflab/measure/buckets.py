@@ -31,8 +31,9 @@ class Buckets:
         require(2 * lowest <= highest < 1e9, "highest", highest, "from 2·lowest to a billion s")
         require(0.0001 <= precision <= 0.3, "precision", precision, "from 0.0001 to 0.3")
         # A bucket [a, b) stands for 2ab/(a+b), which is off by (b−a)/(b+a) at either end: at most
-        # 1/(2·cuts + 1), in the first bucket of an octave.
-        cuts = math.ceil((1 / precision - 1) / 2)
+        # 1/(2·cuts + 1), in the first bucket of an octave. Below the precision and not at it, so
+        # that the last bit of a float does not break the promise.
+        cuts = math.floor((1 / precision - 1) / 2) + 1
         unbounded = Buckets(float(lowest), float(highest), cuts, 0)
         last = int(unbounded.places(np.array([highest]), highest, highest)[0])
         return replace(unbounded, overflow=last + 1)

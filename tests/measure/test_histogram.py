@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perflab.errors import TooFewSamplesError
@@ -49,6 +49,7 @@ def test_a_percentile_is_within_precision_of_the_sample_at_its_rank(
     assert abs(found - exact) <= 0.01 * exact
 
 
+@example(0.0008255843710832352, 2.0, 0.04, [0.0])
 @given(
     st.floats(1e-9, 1e-3),
     st.floats(2, 1e10),
