@@ -100,7 +100,7 @@ def outside(figure):
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(panels(), min_size=1, max_size=3), st.booleans())
 def test_any_data_is_drawn(some, x_log):
     """Empty lines, gaps, zeros on a logarithmic axis, dollars in a name: names stay apart."""
@@ -246,7 +246,6 @@ def test_the_same_name_has_the_same_colour_everywhere():
 sizes = st.lists(st.floats(1, 20), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(sizes, st.data())
 def test_spread_texts_keep_order_and_distance(heights, data):
     """And where they fit, they stay between the limits."""
@@ -258,7 +257,6 @@ def test_spread_texts_keep_order_and_distance(heights, data):
     assert centres[-1] + heights[-1] / 2 <= 200 + 1e-9
 
 
-@settings(deadline=None)
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_plain_number_is_near_what_it_stands_for(value):
     """Three digits, no exponent; a dash for what is no number."""

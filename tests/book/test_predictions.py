@@ -22,7 +22,6 @@ def mean(values):
     return sum(values) / len(values)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 6), st.floats(0, 1), st.floats(0, 1))
 def test_an_honest_confidence_scores_best_on_average(options, belief, other):
     """Brier's rule is proper: no other confidence has more points to expect."""
@@ -38,7 +37,6 @@ def test_an_honest_confidence_scores_best_on_average(options, belief, other):
     assert expected(belief) >= expected(other) - 1e-9
 
 
-@settings(deadline=None)
 @given(st.lists(on_axis, min_size=5, max_size=60), st.tuples(on_axis, on_axis))
 def test_the_true_quantiles_have_the_least_penalty(beliefs, other):
     """The interval score is proper: who believes in these values should name their 10 and 90 %."""
@@ -62,7 +60,6 @@ def test_the_floor_does_not_reward_overconfidence(width):
     assert expected(1.28) > expected(2)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(30, 70), min_size=1, max_size=40), st.floats(30, 70))
 def test_a_place_should_be_the_median_of_what_one_believes(beliefs, other):
     """Absolute error is least, on average, at the median."""
@@ -71,7 +68,6 @@ def test_a_place_should_be_the_median_of_what_one_believes(beliefs, other):
     assert of_median >= mean(SHARE.score(other, value).points for value in beliefs) - 1e-9
 
 
-@settings(deadline=None)
 @given(on_axis, on_axis, st.floats(-1e9, 1e9))
 def test_points_are_between_0_and_100(one, other, result):
     """Whatever was said and whatever came, also off the axis."""
@@ -80,7 +76,6 @@ def test_points_are_between_0_and_100(one, other, result):
     assert 0 <= SHARE.score(min(low, 100), result).points <= 100
 
 
-@settings(deadline=None)
 @given(st.sampled_from(WHO.options), confidence, st.sampled_from(WHO.options))
 def test_points_of_a_choice_are_between_0_and_100(option, sure, result):
     """Sure and right is 100, sure and wrong is 0, all else lies between."""
@@ -90,7 +85,6 @@ def test_points_of_a_choice_are_between_0_and_100(option, sure, result):
     assert WHO.score((option, 100), option).points == 100
 
 
-@settings(deadline=None)
 @given(on_axis, on_axis.filter(lambda value: value > 1), st.sampled_from(WHO.options), confidence)
 def test_an_answer_survives_the_record(low, high, option, sure):
     """What is kept as JSON reads as the same answer."""
@@ -184,7 +178,7 @@ def test_what_is_no_question_is_named(make, named):
     assert named in str(error.value)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(on_axis.filter(lambda value: value < 250))
 def test_a_prediction_is_said_with_its_unit(low):
     """A reader sees again what was predicted."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from perflab.measure import in_flight, mm1_response_time, response_times
@@ -22,7 +22,6 @@ def by_loop(gaps, service):
     return [wait + own for wait, own in zip(waits, service, strict=True)]
 
 
-@settings(deadline=None)
 @given(steps)
 def test_the_walk_without_a_loop_is_lindleys_recursion(some):
     """On whole numbers to the last digit."""
@@ -30,7 +29,6 @@ def test_the_walk_without_a_loop_is_lindleys_recursion(some):
     assert response_times(gaps, service).tolist() == by_loop(gaps, service)
 
 
-@settings(deadline=None)
 @given(steps, st.floats(1e-6, 1.0))
 def test_fractions_agree_but_for_rounding(some, unit):
     """In seconds as in nanoseconds."""
@@ -45,7 +43,6 @@ def test_who_comes_to_an_empty_server_does_not_wait():
     assert response_times([99, 1, 5], [3, 3, 3]).tolist() == [3, 5, 3]
 
 
-@settings(deadline=None)
 @given(spans)
 def test_littles_law_is_exact(some):
     """The area under the count is the sum of all stays, in any trace of whole nanoseconds."""
@@ -61,7 +58,6 @@ def test_littles_law_is_exact(some):
         assert math.isnan(there.mean)
 
 
-@settings(deadline=None)
 @given(spans, st.integers(-10, 10**12 + 10**7))
 def test_the_count_is_who_has_come_and_not_gone(some, moment):
     """At any moment, also before the first and after the last."""

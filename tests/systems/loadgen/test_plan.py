@@ -3,7 +3,7 @@
 from collections import Counter, deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from perflab.measure.virtual import VirtualClock
@@ -44,7 +44,6 @@ def test_an_open_plan_without_a_free_connection_sends_late_and_loses_nothing():
     assert [start for _, start in sent] == pytest.approx([0.2 * k for k in range(20)])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 10), min_size=1, max_size=60).map(sorted),
     st.floats(0.001, 5),
@@ -79,7 +78,6 @@ def test_users_think_before_they_send_again():
     assert Counter(start for _, start in sent) == {0.0: 2, 4.0: 2, 8.0: 2}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 50), st.floats(0, 2))
 def test_a_closed_plan_ends_after_its_requests(users, requests, think_time):
     """Exactly as many as were asked for, whatever the users and their thinking."""

@@ -1,6 +1,6 @@
 """Frames on the pipe."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from perflab.systems.loadgen.wire import Frames, frame
@@ -8,7 +8,6 @@ from perflab.systems.loadgen.wire import Frames, frame
 KINDS = st.sampled_from([b"S", b"R", b"E"])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(KINDS, st.binary(max_size=300))), st.integers(1, 50))
 def test_frames_come_out_as_they_went_in_however_they_are_cut(sent, piece):
     """A pipe may break the stream anywhere."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from perflab.systems import Closed, Open
@@ -59,7 +59,6 @@ def test_a_schedule_takes_no_rate_beside_it_and_sets_the_duration():
         Open(duration=1.0, arrivals=[0.0, 2.0])
 
 
-@settings(deadline=None)
 @given(st.floats(1, 5000), st.floats(0.01, 5))
 def test_constant_arrivals_are_evenly_spaced_and_fill_the_duration(rate, duration):
     """As many as rate × duration, one every 1/rate, all within the duration."""
