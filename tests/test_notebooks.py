@@ -12,7 +12,7 @@ from perflab.book.readers import NOTEBOOKS
 CHAPTERS = {int(path.name[:2]): NOTEBOOKS / f"{path.stem}.ipynb" for path in texts()}
 CHECKED = "nbval-check-output"
 VERDICT = re.compile(r'ch\.verdict\(\s*"(\d+\.\d+)"')
-HERE = r"/home/|/root/|/tmp/|0x[0-9a-f]{6}|127\.0\.0\.1:\d"  # places that differ elsewhere
+HERE = r"/(home|root|tmp|Users)/|0x[0-9a-f]{6}|127\.0\.0\.1:\d"  # places that differ elsewhere
 
 
 def committed(chapter):
