@@ -54,8 +54,8 @@ ch = Chapter(1)
 # ## The mystery
 #
 # A shop takes payments through its web API. When one client asks, an answer takes about 5 ms. When
-# sixty-four ask at once, it takes some twenty times as long. The operators look at the server: its
-# processor is mostly idle, memory is flat, and nothing in the code has changed.
+# sixty-four ask at once, it takes more than ten times as long. The operators look at the server:
+# its processor is mostly idle, memory is flat, and nothing in the code has changed.
 #
 # What makes them wait? Vote now; the evidence comes in section 1.5.
 
@@ -223,9 +223,9 @@ pages
 figures.two_groups(ch, pages, counts)
 
 # %% [markdown]
-# Two kinds of requests. Half are answered within the median, one in fifty takes many times as long,
-# and the mean is little more than the median: it gives no hint that the second kind exists. The p99
-# stands in the midst of it.
+# Two kinds of requests. The mean moves with both and shows neither: no request need have taken that
+# long. A percentile is the latency of a request that really happened. Whether the p99 falls among
+# the slow kind depends on how many there are, here one in fifty, and on what else the machine does.
 #
 # Nor do slow requests stay with a few unlucky users. A page in a shop makes many requests: prices,
 # pictures, reviews. Say 100. The chance that all of them miss the slowest hundredth is 0.99¹⁰⁰, or
@@ -371,9 +371,9 @@ flying = in_flight(start_ns, end_ns)
 figures.flying(ch, payments, flying)
 
 # %% [markdown]
-# The middle panel is what the guide's figure lacks. It moves between nothing and several times its
-# mean within a second, while the rate that was asked for never changes. A pool that is sized by the
-# mean is too small for half of the time.
+# The middle panel is what the guide's figure lacks. It moves up and down while the rate that was
+# asked for never changes: arrivals are random. A pool that is sized by the mean is too small for
+# much of the time.
 
 # %% tags=["nbval-check-output"]
 rate = 10_000
