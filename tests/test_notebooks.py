@@ -7,9 +7,10 @@ import pytest
 
 from perflab.book.claims import claims
 from perflab.book.publish import METADATA, TEXT, notebook_of, texts
-from perflab.book.readers import NOTEBOOKS
+from perflab.book.readers import NOTEBOOKS, ROOT
 
 CHAPTERS = {int(path.name[:2]): NOTEBOOKS / f"{path.stem}.ipynb" for path in texts()}
+FIGURES = sorted((ROOT / "perflab" / "book" / "figures").glob("[a-z]*.py"))
 CHECKED = "nbval-check-output"
 VERDICT = re.compile(r'ch\.verdict\(\s*"(\d+\.\d+)"')
 HERE = r"/(home|root|tmp|Users)/|0x[0-9a-f]{6}|127\.0\.0\.1:\d"  # places that differ elsewhere
@@ -145,6 +146,16 @@ def test_every_core_experiment_plots_latency_and_memory(chapter):
             panels = " ".join(shown.get(claim.id, []))
             assert re.search(r"latency|response time|\(ms\)|requests", panels), claim.id
             assert re.search(r"memory|bytes|items held", panels), claim.id
+
+
+@pytest.mark.parametrize("code", FIGURES, ids=lambda path: path.stem)
+def test_the_code_of_a_core_claims_figure_plots_memory(code):
+    """The stored pictures show it only after `make notebooks`; the code shows it at once."""
+    for body in re.split(r"^(?=def )", code.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        for claim in re.findall(r'ch\.figure\(\s*"([\d.]+)"', body):
+            if claims()[claim].kind == "core":
+                drawn = body.split("ch.figure(")[1]
+                assert re.search(r'panels\.memory\(|Panel\(\s*"memory', drawn), claim
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -4,7 +4,7 @@
     GET  /products/{id}   a row by key; where `sold` was not counted beforehand, it is counted now
     GET  /pay             waits for a place at the remote party and holds it
     GET  /trace           what the remote party recorded, int64; POST /trace/reset forgets it
-    GET  /stats           CPU seconds, resident bytes, open connections
+    GET  /stats           CPU seconds, resident bytes, open connections, pages that had to count
     GET  /metrics         the request monitor's counts and latencies by route
     GET  /error           always 500
 
@@ -50,12 +50,14 @@ class Products:
     The count reads every order item, for there is no index on their product: real work of some
     milliseconds. It runs in one of a few threads, so that other pages do not wait for it.
 
-    State: one connection for the event loop, and one for each thread that counts.
+    State: one connection for the event loop, and one for each thread that counts; `counted`, how
+    many pages had to, touched by the event loop alone.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._path = settings.path
         self._slow_every = settings.slow_every
+        self.counted = 0
         self._own = open_read_only(settings.path, check_same_thread=False)
         self._own.row_factory = sqlite3.Row
         self._threads = ThreadPoolExecutor(settings.threads, "count")
@@ -68,6 +70,7 @@ class Products:
         page = dict(row)
         if page["sold"] is None:
             loop = asyncio.get_running_loop()
+            self.counted += 1
             page["sold"] = await loop.run_in_executor(self._threads, self._count_sold, product)
         return page
 
@@ -139,7 +142,8 @@ class Api:
     async def stats(self, request: Request) -> Response:
         resident = psutil.Process().memory_info().rss
         numbers = {"cpu_seconds": time.process_time(), "resident_bytes": resident}
-        return JSONResponse({**numbers, "connections": len(self.connections)})
+        numbers |= {"connections": len(self.connections), "counted": self.products.counted}
+        return JSONResponse(numbers)
 
     async def metrics(self, request: Request) -> Response:
         return JSONResponse(self.monitor.stats().as_dict() if self.monitor else {})

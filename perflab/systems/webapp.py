@@ -111,7 +111,8 @@ class WebApp(Server):
         self._told("/trace/reset", "POST")
 
     def stats(self) -> dict[str, float]:
-        """`cpu_seconds` used since its start, `resident_bytes`, `connections` open."""
+        """Since its start `cpu_seconds` used and product pages `counted`; now `resident_bytes` and
+        `connections` open."""
         numbers: dict[str, float] = json.loads(self._told("/stats")[2])
         return numbers
 

@@ -147,6 +147,10 @@ def without_the_wait(gaps, service, target):
     return 1 / np.percentile(service, 95)
 
 
+def too_careful(gaps, service, target):
+    return 0.95 * bisected(gaps, service, target)
+
+
 def negative(gaps, service, target):
     return -1
 
@@ -208,6 +212,7 @@ WRONG = {
         capacity: "never empties",
         mean_instead: "95th percentile",
         without_the_wait: "room to spare",
+        too_careful: "room to spare",
         negative: "above 0",
     },
     4: {

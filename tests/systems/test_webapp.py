@@ -2,11 +2,14 @@
 
 import asyncio
 import http.client
+import itertools
 import json
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +65,17 @@ def test_pages_that_count_say_what_the_others_say(small_shop):
     with webapp(small_shop, slow_every=1) as slow, webapp(small_shop, slow_every=0) as fast:
         for product in range(1, 21):
             assert read(slow, f"/products/{product}") == read(fast, f"/products/{product}")
+
+
+def test_one_page_in_slow_every_counts_and_the_others_do_not(small_shop, tmp_path):
+    """Where the numbers counted beforehand are spoilt, only the pages that count tell the truth."""
+    spoilt = replace(small_shop, path=tmp_path / "spoilt.db")
+    with closing(small_shop.copy(spoilt.path)) as db, db:
+        db.execute("UPDATE products SET sold = -1")
+    with webapp(spoilt, slow_every=10) as app:
+        said = {product: read(app, f"/products/{product}")[1]["sold"] for product in range(1, 31)}
+    assert [product for product, sold in said.items() if sold != -1] == [10, 20, 30]
+    assert all(said[product] == row(small_shop, product)["sold"] for product in (10, 20, 30))
 
 
 @pytest.mark.parametrize(
@@ -316,6 +330,19 @@ def test_one_place_obeys_the_lindley_recursion():
         expected.append(wait)
     assert (trace[:, 1] - trace[:, 0]).tolist() == pytest.approx(expected, abs=1e-8)
     assert (trace[:, 2] - trace[:, 1]).tolist() == pytest.approx(services, abs=1e-8)
+
+
+def test_a_place_is_handed_on_at_the_reading_at_which_it_became_free():
+    """Where every look at the clock reads later, a call still starts when the one before ended."""
+    readings = itertools.count(step=1000)
+    remote = RemoteParty(1, constant(0.0), clock_ns=lambda: next(readings))
+
+    async def three():
+        await asyncio.gather(*(remote.call() for _ in range(3)))
+
+    run_virtual(three())
+    rows = np.frombuffer(remote.trace(), np.int64).reshape(-1, 3)
+    assert rows[1:, 1].tolist() == rows[:-1, 2].tolist()
 
 
 def test_four_places_serve_four_at_a_time():
