@@ -149,16 +149,17 @@ def timed(calls):
 
 # %%
 calls = ch.pick(quick=50, full=300)
-came = calls * np.median(timed(5))
-with trace_memory() as memory, neighbour(after=came):
-    first, second = timed(calls), timed(calls)
+with trace_memory() as memory:
+    first = timed(calls)
+    with neighbour():
+        second = timed(calls)
 apparent = second.mean() / first.mean()
 
-with neighbour(after=came):
-    again = compare({"first": work, "second": work}, budget_s=5 * came).other
+with neighbour(after=first.sum()):
+    again = compare({"first": work, "second": work}, budget_s=5 * first.sum()).other
 
 # %%
-figures.step(ch, first, second, memory.trace, came)
+figures.step(ch, first, second, memory.trace)
 
 # %% [markdown]
 # «first» and «second» are one and the same function. The step between them is the neighbour. A
@@ -187,8 +188,8 @@ ch.measured(
 )
 
 # %% [markdown]
-# The interval by turns tells how hard the neighbour made it to see; it has no reason to leave out
-# 1. A wide one is an honest answer: on this machine, at this moment, nobody could tell.
+# The interval by turns is as wide as the neighbour made it. A wide one is an honest answer: on this
+# machine, at this moment, nobody could tell.
 #
 # **At work:** `print(compare({"old": old, "new": new}))` is all it takes for two functions. For two
 # deployments or commits, start both and send requests to each in turn.

@@ -78,11 +78,15 @@ def fact(value: object) -> str:
 
 
 def picture(png: bytes, words: str, claim: str, panels: Sequence[str]) -> None:
-    """A figure with its text for those who do not see it; the metadata says what it plots."""
+    """A figure, and under it the same in words for those who do not see it; neither Lab nor the
+    HTML export passes alternative text on. The metadata says what it plots."""
     _put(
         {"image/png": png, "text/plain": words},
         {"image/png": {"alt": words}, "perflab": {"claim": claim, "panels": list(panels)}},
     )
+    if get_ipython() is not None:  # a script has said it already
+        folded = f"<summary>the figure in words</summary>{escape(words)}"
+        both(words, f'<details style="{QUIET};font-size:smaller">{folded}</details>')
 
 
 def verdict(claim: str, text: str, word: str, facts: Mapping[str, str]) -> None:

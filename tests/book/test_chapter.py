@@ -243,8 +243,10 @@ def test_a_script_prints_words(my, script, capsys):
 def test_a_picture_carries_its_words_and_what_it_plots(ch, page):
     """For those who do not see it, and for the test that counts latency and memory."""
     ch.figure("1.2", *FIGURE)
-    words = page.shown[-1]["text/plain"]
-    assert page.metadata[-1] == {
+    picture, in_words = page.shown[-2:]
+    words = picture["text/plain"]
+    assert words in in_words["text/html"]
+    assert page.metadata[-2] == {
         "image/png": {"alt": words},
         "perflab": {"claim": "1.2", "panels": ["latency (ms)"]},
     }
