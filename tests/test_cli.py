@@ -371,3 +371,12 @@ def test_an_unwritable_folder_exits_with_1_and_no_traceback(
     (book / "file").write_text("")
     assert cli.main(["copy", str(book / "file")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_home_that_is_not_there_exits_with_1_and_no_traceback(
+    book: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """PERFLAB_MY names a user whom the system does not know."""
+    monkeypatch.setenv("PERFLAB_MY", "~nobody-of-this-name/my")
+    assert cli.main(["run", "1"]) == 1
+    assert "nobody-of-this-name" in capsys.readouterr().err

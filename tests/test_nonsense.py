@@ -1,14 +1,17 @@
 """Nonsense in any public call: a ValueError that names the argument, never another traceback."""
 
+import asyncio
+import itertools
 import math
 
 import numpy as np
 import pytest
 
 from perflab.book import Chapter, Choice, Interval, Panel, Place, YesNo, knob, show_source
-from perflab.contracts import checks_of
+from perflab.contracts import checks_of, judge
 from perflab.measure import (
     LatencyHistogram,
+    Machine,
     VirtualClock,
     allocations,
     compare,
@@ -22,9 +25,22 @@ from perflab.measure import (
     run_virtual,
     trace_memory,
 )
-from perflab.systems import Closed, Open, neighbour, run_load, shop, webapp
+from perflab.measure.monitor import RequestMonitor
+from perflab.systems import Closed, Open, Server, neighbour, run_load, shop, webapp
+from perflab.systems.loadgen import arrival_times
 
 NOT_A_NUMBER = [None, "x", [], {}, True, math.nan, -1, object()]
+
+
+def run_on(clock):
+    """An asyncio program on this clock."""
+    coroutine = asyncio.sleep(0)
+    try:
+        run_virtual(coroutine, clock)
+    finally:
+        coroutine.close()
+
+
 FAST = {"a": lambda: None, "b": lambda: None}
 CALLS = {
     "compare(variants)": (lambda bad: compare(bad), [None, {}, [], "x", {"a": 1, "b": 2}, 3]),
@@ -100,6 +116,102 @@ CALLS = {
     "knob(ranges)": (lambda bad: knob(lambda n=1: None, n=bad), [(2, 1), (5, 9), None]),
     "show_source(thing)": (show_source, [1, "x", None, len]),
     "checks_of(contract)": (checks_of, [math]),
+    "compare(clock) tells nonsense": (
+        lambda bad: compare(FAST, clock=lambda: bad),
+        [None, "x", math.nan, math.inf, 10**400, 5.0],
+    ),
+    "compare(clock) counts its readings": (
+        lambda step: compare(FAST, clock=itertools.count(step=step).__next__),
+        [1, 0.001],
+    ),
+    "noise_floor(clock)": (lambda bad: noise_floor(1, clock=bad), [None, 1, list, lambda: None]),
+    "Machine.load(seconds)": (Machine.load, [*NOT_A_NUMBER, 0, math.inf, 1e308]),
+    "Machine.same_as(other)": (Machine.here().same_as, [None, 1, "x"]),
+    "VirtualClock(start)": (VirtualClock, [None, "x", [], True, math.nan, math.inf, 10**400]),
+    "VirtualClock.advance, no number": (
+        lambda bad: VirtualClock().advance(bad),
+        [None, "x", [], True, np.array([1.0, 2.0]), 10**400],
+    ),
+    "run_virtual(clock)": (run_on, [1, "x", object()]),
+    "percentiles(ps), no sequence": (
+        lambda bad: percentiles([1.0] * 99, bad),
+        [None, "", object()],
+    ),
+    "response_times, no numbers": (
+        lambda bad: response_times(bad, bad),
+        [None, ["x"], {}, [10**400]],
+    ),
+    "InFlight.at": (in_flight([1], [2]).at, [None, 0.5, "x", [math.nan]]),
+    "RequestMonitor(app)": (RequestMonitor, [None, 1, "x"]),
+    "RequestMonitor(clock)": (lambda bad: RequestMonitor(print, clock=bad), [None, 1]),
+    "RequestMonitor(keep)": (lambda bad: RequestMonitor(print, keep=bad), [*NOT_A_NUMBER, 10**400]),
+    "Closed(requests), beyond any float": (lambda bad: Closed(1, requests=bad), [10**400]),
+    "Open(arrivals), no numbers": (
+        lambda bad: Open(arrivals=bad),
+        [{}, ["x"], object(), [10**400]],
+    ),
+    "arrival_times(stages)": (
+        arrival_times,
+        [None, 1, [None], [(1, 1)], [(1, 1, 0)], [(1, -1, 1)]],
+    ),
+    "arrival_times(arrivals)": (lambda bad: arrival_times([(1, 1, 1)], bad), [None, "x", 1]),
+    "run_load(target) without a port": (
+        lambda bad: run_load(bad, Closed(1)),
+        ["http://127.0.0.1:0", webapp()],
+    ),
+    "run_load(watch)": (
+        lambda bad: run_load("http://127.0.0.1:9", Closed(1), watch=bad),
+        [1, "x", []],
+    ),
+    "shop(seed)": (lambda bad: shop(100, bad), [*NOT_A_NUMBER, 10**400]),
+    "shop(folder)": (lambda bad: shop(100, folder=bad), [1, "", [], "\0", True]),
+    "webapp(shop)": (webapp, [0, "", [], "x", False]),
+    "webapp(routes)": (
+        lambda bad: webapp(routes=bad),
+        [None, 1, ":", "os:", ":path", "os", "a:b:c"],
+    ),
+    "webapp, beyond all bounds": (
+        lambda name: webapp(**{name: 10**400}),
+        ["slots", "threads", "seed", "service_ms", "slow_ms", "trace_size", "timeout"],
+    ),
+    "WebApp.get(path)": (webapp().get, [None, "", "x", b"/", "/a b", "/\n"]),
+    "Server(command)": (lambda bad: Server(bad, print), [None, "x", [], [1]]),
+    "Server(ready)": (lambda bad: Server(["x"], bad), [None, 1]),
+    "Server(env)": (lambda bad: Server(["x"], print, env=bad), [1, "x"]),
+    "Chapter.predict(claim)": (
+        lambda bad: Chapter(1).predict(bad, YesNo("?")),
+        [None, [], {}, "2.1"],
+    ),
+    "Chapter.predict(kind)": (lambda bad: Chapter(1).predict("1.1", bad), [None, 1, "x", YesNo]),
+    "Chapter.verdict(facts), no names": (
+        lambda bad: Chapter(1).verdict("1.1", True, bad),
+        [None, "x", {None: 1}],
+    ),
+    "Chapter.figure(panels)": (
+        lambda bad: Chapter(1).figure("1.1", "?", "s", bad),
+        [None, 1, [], [1]],
+    ),
+    "Chapter.figure(x_label)": (
+        lambda bad: Chapter(1).figure("1.1", "?", bad, [Panel("ms", {})]),
+        [None, 1],
+    ),
+    "Chapter.figure(events)": (
+        lambda bad: Chapter(1).figure("1.1", "?", "s", [Panel("ms", {})], events=bad),
+        [0, "x", {"e": (2, 1)}, {"e": None}],
+    ),
+    "Chapter.figure(predicted_in)": (
+        lambda bad: Chapter(1).figure("1.1", "?", "s", [Panel("ms", {})], bad),
+        [1, -1, False, ""],
+    ),
+    "Interval(unit)": (lambda bad: Interval("?", bad, (1, 2)), [None, 1]),
+    "Place(unit)": (lambda bad: Place("?", bad, (1, 2)), [None, 1]),
+    "Panel(height)": (lambda bad: Panel("ms", {}, height=bad), [*NOT_A_NUMBER, 0, 11]),
+    "Panel(marks)": (lambda bad: Panel("ms", {}, marks=bad), [None, 1, {"m": None}, {"m": "x"}]),
+    "Panel(points)": (lambda bad: Panel("ms", {}, points=bad), [None, 1, "x", ["x"]]),
+    "Panel(log)": (lambda bad: Panel("ms", {}, log=bad), [None, 1, "x"]),
+    "Panel(lines), names": (lambda bad: Panel("ms", {bad: ([1], [1])}), [None, 1]),
+    "knob(function)": (knob, [None, 1, "x"]),
+    "judge(contract)": (lambda bad: judge(bad, print), [None, 1, math]),
 }
 TRIED = [(name, bad) for name, (_, values) in CALLS.items() for bad in values]
 

@@ -115,7 +115,7 @@ class Chapter:
             x_label,
             panels,
             prediction=self._answer(claim) if drawn else None,
-            predicted_in=predicted_in or 0,
+            predicted_in=0 if predicted_in is None else predicted_in,
             **more,
         )
         words = plots.alternative_text(title, x_label, panels)
@@ -141,6 +141,7 @@ class Chapter:
         decided = holds is not None or "A" not in row.evidence
         require(decided, "holds", holds, "True or False: this claim has Tier A evidence")
         some = isinstance(facts, Mapping) and len(facts) > 0
+        some = some and all(isinstance(name, str) for name in facts)
         require(some, "facts", facts, "at least one fact by name")
         word = WORDS[None if holds is None else bool(holds)]
         shown = {name: show.fact(value) for name, value in facts.items()}

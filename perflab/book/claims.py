@@ -37,5 +37,6 @@ def claims() -> dict[str, Claim]:
 def claim(id: str) -> Claim:
     """The claim of that id, for example «1.5»; ValueError where there is none."""
     known = claims()
-    require(id in known, "claim", id, "an id of data/claims.csv, for example '1.1'")
+    there = isinstance(id, str) and id in known
+    require(there, "claim", id, "an id of data/claims.csv, for example '1.1'")
     return known[id]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from perflab.errors import require
+from perflab.measure.percentiles import is_number
 
 Range = tuple[float, float]
 
@@ -40,9 +41,22 @@ class Panel:
         require(isinstance(self.lines, Mapping), "lines", self.lines, "lines by name")
         for name, line in self.lines.items():
             require(_is_line(line), f"lines[{name!r}]", line, "(x, y), numbers, as many of each")
+        names = all(isinstance(name, str) for name in self.lines)
+        require(names, "lines", list(self.lines), "named by texts")
+        several = isinstance(self.points, list | tuple | set)
+        require(several, "points", self.points, "a list of names of lines")
         unknown = [name for name in self.points if name not in self.lines]
         require(not unknown, "points", unknown, "names of lines")
-        require(0.1 <= self.height <= 10, "height", self.height, "from 0.1 to 10")
+        tall = is_number(self.height) and 0.1 <= self.height <= 10
+        require(tall, "height", self.height, "from 0.1 to 10")
+        for what in ("marks", "x_marks"):
+            marks = getattr(self, what)
+            usable = isinstance(marks, Mapping) and all(map(is_number, marks.values()))
+            require(usable, what, marks, "numbers by name")
+        for what in ("log", "steps", "x_log"):
+            flag = getattr(self, what)
+            require(isinstance(flag, bool | np.bool_), what, flag, "True or False")
+        require(isinstance(self.x_label, str), "x_label", self.x_label, "a text")
 
     def ends(self, x_log: bool = False) -> dict[str, Range]:
         """The last point of each line that can be drawn; no entry for a line without one."""
@@ -59,7 +73,7 @@ class Panel:
 def _is_line(line: Any) -> bool:
     try:
         x, y = (np.asarray(values, float) for values in line)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return x.ndim == 1 and x.shape == y.shape
 

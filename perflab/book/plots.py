@@ -42,7 +42,8 @@ def draw(
     ValueError for no panels, for events where no panel shares the x axis, for a prediction or an
     event that is no range, and for a panel number that is not there.
     """
-    _check(title, panels, events or {}, prediction, predicted_in)
+    events = {} if events is None else events
+    _check(title, x_label, panels, events, prediction, predicted_in)
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
     palette = colours(names)
     with mpl.rc_context(STYLE):
@@ -54,7 +55,7 @@ def draw(
         if prediction is not None:
             own_x = bool(panels[predicted_in].x_label)
             notes[axes[predicted_in]].append(predicted(axes[predicted_in], prediction, own_x))
-        shade([axis for axis, panel, _ in drawn if not panel.x_label], events or {}, notes)
+        shade([axis for axis, panel, _ in drawn if not panel.x_label], events, notes)
         for axis, panel, log in drawn:
             scale(axis, panel, log)
         _place(figure, title, names)
@@ -66,14 +67,18 @@ def draw(
 
 def _check(
     title: str,
+    x_label: str,
     panels: Sequence[Panel],
     events: Mapping[str, Range],
     prediction: Range | None,
     predicted_in: int,
 ) -> None:
     require(isinstance(title, str) and bool(title.strip()), "title", title, "a finding or question")
-    usable = len(panels) > 0 and all(isinstance(panel, Panel) for panel in panels)
+    require(isinstance(x_label, str), "x_label", x_label, "what the x axis shows, with its unit")
+    usable = isinstance(panels, list | tuple) and len(panels) > 0
+    usable = usable and all(isinstance(panel, Panel) for panel in panels)
     require(usable, "panels", panels, "at least one Panel, and nothing else")
+    require(isinstance(events, Mapping), "events", events, "(start, end) by name")
     for name, event in events.items():
         require(is_range(event), f"events[{name!r}]", event, "(start, end), start < end")
     shared = any(not panel.x_label for panel in panels)

@@ -53,6 +53,10 @@ def _axis(between: object) -> tuple[float, float]:
     return lowest, highest
 
 
+def _unit(unit: object) -> None:
+    require(isinstance(unit, str), "unit", unit, "a text, empty for a bare number")
+
+
 def _said(value: float, unit: str) -> str:
     return f"{plain(value)} {unit}".rstrip()
 
@@ -70,6 +74,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         _asked(self.question)
+        _unit(self.unit)
         require(_axis(self.between)[0] > 0, "between", self.between, "above 0")
 
     def read(self, answer: Any) -> tuple[float, float]:
@@ -119,6 +124,7 @@ class Place:
 
     def __post_init__(self) -> None:
         _asked(self.question)
+        _unit(self.unit)
         _axis(self.between)
 
     def read(self, answer: Any) -> float:

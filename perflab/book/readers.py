@@ -43,12 +43,24 @@ class Copied:
 
 def my_folder() -> Path:
     """The reader's folder: PERFLAB_MY where it is set, else my/ in the repository."""
-    return Path(os.environ.get("PERFLAB_MY") or ROOT / "my").expanduser().resolve()
+    return at_home(Path(os.environ.get("PERFLAB_MY") or ROOT / "my")).resolve()
+
+
+def at_home(path: Path) -> Path:
+    """The path with ~ filled in. Raises PerflabError for a user that is not there."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise PerflabError(f"{path} cannot be found: {error} Name the folder in full.") from error
 
 
 def writable(folder: Path) -> Path:
     """Make the folder if need be, and prove that files can be written there."""
     probe = folder / f".probe-{os.getpid()}"
+    if folder.is_file():
+        raise PerflabError(
+            f"{folder} cannot be written: it is a file. Name a folder: PERFLAB_MY=~/perflab"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")

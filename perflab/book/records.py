@@ -130,7 +130,10 @@ class Record:
             with _writing(connection):
                 for name, columns in TABLES.items():
                     key = "id" if "id" in columns else None
-                    db.table(name).create(columns, pk=key, if_not_exists=True)
+                    made = db.table(name).create(columns, pk=key, if_not_exists=True)
+                    lacking = sorted(set(columns) - set(made.columns_dict))
+                    if lacking:  # somebody else's file, or an older book's
+                        raise sqlite3.OperationalError(f"its {name} lack {', '.join(lacking)}")
                 machine = {"id": self.machine.id, "label": self.machine.label}
                 db.table("machines").upsert(machine, pk="id")
         except sqlite3.Error:

@@ -159,6 +159,7 @@ def knob(function: Callable[..., Any], **ranges: tuple[int, int]) -> None:
 
     ValueError for a range of something that is no argument, or that its default lies outside of.
     """
+    require(callable(function), "function", function, "a function")
     defaults = {name: one.default for name, one in signature(function).parameters.items()}
     for name, ends in ranges.items():
         require(name in defaults, "ranges", name, f"one of {', '.join(defaults) or 'no arguments'}")

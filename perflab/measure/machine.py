@@ -64,12 +64,13 @@ class Machine:
 
     def same_as(self, other: "Machine") -> bool:
         """Whether figures from both may stand in one series."""
+        require(isinstance(other, Machine), "other", other, "a Machine")
         return self.id == other.id
 
     @staticmethod
     def load(seconds: float = 0.1) -> float:
         """Share of all cores busy during the next `seconds`, 0 to 1; whoever keeps them so."""
-        require(_positive(seconds), "seconds", seconds, "a number > 0")
+        require(_positive(seconds), "seconds", seconds, "a number > 0, below a billion")
         return float(psutil.cpu_percent(interval=seconds)) / 100
 
 
@@ -109,7 +110,7 @@ def noise_floor(
 
     ValueError for a time that is no number > 0 and for a clock that stands still.
     """
-    require(_positive(seconds), "seconds", seconds, "a number > 0")
+    require(_positive(seconds), "seconds", seconds, "a number > 0, below a billion")
     require(callable(clock), "clock", clock, "a function that returns seconds")
     resolution = clock_resolution(clock)
     require(resolution > 0, "clock", clock, "one that runs on")
@@ -127,14 +128,17 @@ def noise_floor(
 
 def clock_resolution(clock: Callable[[], float], readings: int = 1000) -> float:
     """The smallest step of `clock` in seconds over so many readings; 0 where it stood still."""
-    times = np.fromiter((clock() for _ in range(readings)), np.float64, readings)
+    read = [clock() for _ in range(readings)]
+    number = isinstance(read[0], int | float) and abs(read[0]) <= sys.float_info.max
+    require(number, "clock", clock, "a function that returns seconds")
+    times = np.array(read, np.float64)
     steps = np.diff(times)
     return float(steps[steps > 0].min(initial=math.inf)) if (steps > 0).any() else 0.0
 
 
 def _positive(value: float) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+    return number and 0 < value < 1e9
 
 
 def _cpu_model() -> str:

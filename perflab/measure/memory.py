@@ -100,7 +100,7 @@ class MemoryTrace:
     def peak(self, pid: int | None = None) -> int:
         """Most resident bytes of one process; without `pid` of the only one, or the first."""
         pid = next(iter(self.rss)) if pid is None else pid
-        require(pid in self.rss, "pid", pid, f"one of {sorted(self.rss)}")
+        require(pid in list(self.rss), "pid", pid, f"one of {sorted(self.rss)}")
         return int(self.rss[pid].max())
 
     def to_frame(self) -> "pd.DataFrame":
@@ -148,9 +148,14 @@ class trace_memory:  # noqa: N801  # reads as a verb: with trace_memory() as tra
         self._thread = threading.Thread(target=self._run, name="trace_memory", daemon=True)
 
     def __enter__(self) -> "trace_memory":
+        require(not self._time, "trace_memory", self, "entered once: make a new one")
         self._started = time.perf_counter()
         self._sample()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # interrupted while it waits for the thread: no exit will follow
+            self._leaving.set()
+            raise
         return self
 
     def __exit__(

@@ -103,8 +103,10 @@ class RequestMonitor:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         require(is_number(slow) and slow >= 0, "slow", slow, "seconds, at least 0")
-        whole = isinstance(keep, int) and not isinstance(keep, bool) and keep >= 0
-        require(whole, "keep", keep, "a whole number of at least 0")
+        whole = isinstance(keep, int) and not isinstance(keep, bool) and 0 <= keep <= 1_000_000
+        require(whole, "keep", keep, "a whole number from 0 to 1,000,000")
+        require(callable(app), "app", app, "an ASGI application")
+        require(callable(clock), "clock", clock, "a function that returns seconds")
         self._app = app
         self._slow = slow
         self._clock = clock

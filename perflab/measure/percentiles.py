@@ -11,7 +11,7 @@ says that an estimate will do.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from numbers import Real
@@ -80,7 +80,8 @@ def percentile_interval(
 
 def ranks_of(ps: Sequence[float], n: int, estimate: bool) -> list[int]:
     """Return for each p the rank from 1 to n of its sample, having checked that n will do."""
-    require(not isinstance(ps, Real), "ps", ps, "a sequence of numbers from 0 to 100")
+    several = isinstance(ps, Iterable) and not isinstance(ps, str)
+    require(several, "ps", ps, "a sequence of numbers from 0 to 100")
     ranks = []
     for p in ps:
         part, whole = as_ratio(p)

@@ -1,6 +1,7 @@
 """What queueing theory says exactly, and what it says on average."""
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ def response_times(gaps: ArrayLike, service: ArrayLike) -> NDArray[np.float64]:
 
     Unrolled, the wait is a random walk less its running minimum, which needs no loop.
     """
-    gaps, service = np.asarray(gaps, float), np.asarray(service, float)
+    gaps, service = _floats("gaps", gaps), _floats("service", service)
     same = gaps.ndim == 1 and gaps.shape == service.shape and len(gaps) > 0
     require(same, "gaps", gaps.shape, f"an array as long as service, {service.shape}, not empty")
     for name, times in (("gaps", gaps), ("service", service)):
@@ -29,6 +30,14 @@ def response_times(gaps: ArrayLike, service: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
+def _floats(name: str, given: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(given, float)
+    except (TypeError, ValueError, OverflowError):  # no numbers, or none that a float holds
+        require(False, name, given, "an array of numbers")
+        raise
+
+
 def mm1_response_time(rate: float, service_time: float) -> float:
     """Mean response time at one server, Poisson arrivals, exponential service: S ÷ (1 − ρ).
 
@@ -37,7 +46,7 @@ def mm1_response_time(rate: float, service_time: float) -> float:
     """
     for name, value in (("rate", rate), ("service_time", service_time)):
         good = isinstance(value, int | float | np.integer) and not isinstance(value, bool)
-        good = good and 0 <= value < math.inf
+        good = good and 0 <= value <= sys.float_info.max
         require(good, name, value, "a finite number, at least 0")
     utilisation = rate * service_time
     require(0 <= utilisation < 1, "utilisation", utilisation, "at least 0 and below 1")
@@ -65,7 +74,10 @@ class InFlight:
 
     def at(self, time_ns: ArrayLike) -> NDArray[np.int64]:
         """How many were there at these times; 0 before the first and after the last."""
-        index = np.searchsorted(self.time_ns, np.asarray(time_ns, np.int64), side="right")
+        times = np.asarray(time_ns)
+        usable = times.dtype.kind in "iu" or times.size == 0
+        require(usable, "time_ns", times.dtype, "integers: nanoseconds")
+        index = np.searchsorted(self.time_ns, times.astype(np.int64), side="right")
         return np.concatenate([[0], self.count])[index]
 
 

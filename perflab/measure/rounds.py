@@ -80,10 +80,12 @@ class Rounds:
 
     def _enough(self, function: Function, target: float) -> int:
         """So many calls, a power of two, take the time of a sample; the first ones warm it up."""
-        calls = 1
+        calls, before = 1, 0.0
         while (elapsed := self._time(function, calls)) < target:
-            require(elapsed > 0 or calls < 1 << 20, "clock", self._clock, "one that runs on")
-            calls *= 2
+            # Ever the same time, 0 or not, for ever more calls: it does not tell the time.
+            moves = not math.isclose(elapsed, before, rel_tol=1e-9) or calls < 1 << 20
+            require(moves, "clock", self._clock, "one that runs on")
+            calls, before = 2 * calls, elapsed
         return calls
 
     def _time(self, function: Function, calls: int) -> float:

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import math
 import selectors
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple
@@ -24,6 +25,9 @@ class VirtualClock:
     """A clock that stands still until it is moved; call it to read it, in seconds."""
 
     def __init__(self, start: float = 0.0) -> None:
+        finite = isinstance(start, int | float) and not isinstance(start, bool)
+        finite = finite and abs(start) <= sys.float_info.max
+        require(finite, "start", start, "a finite number of seconds")
         self.now = float(start)
 
     def __call__(self) -> float:
@@ -32,13 +36,21 @@ class VirtualClock:
     def advance(self, seconds: float) -> float:
         """Move the clock by `seconds` (≥ 0) and return the new time."""
         require(
-            0 <= seconds < math.inf,
+            _is_time(seconds),
             "seconds",
             seconds,
             "at least 0 and finite: time neither runs backwards nor ends",
         )
         self.now += seconds
         return self.now
+
+
+def _is_time(seconds: object) -> bool:
+    """Called for every step of virtual time, so without a look at abstract classes."""
+    try:
+        return type(seconds) is not bool and 0 <= seconds <= sys.float_info.max  # type: ignore[operator]  # see below
+    except (TypeError, ValueError):  # no number; an array
+        return False
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -115,6 +127,8 @@ def run_virtual(main: Coroutine[Any, Any, T], clock: VirtualClock | None = None)
     whatever `main` raises.
     """
     require(asyncio.iscoroutine(main), "main", main, "a coroutine: call the async function")
+    known = clock is None or isinstance(clock, VirtualClock)
+    require(known, "clock", clock, "a VirtualClock, or None")
     with _outer_loop_aside():
         loop = _VirtualLoop(clock if clock is not None else VirtualClock())
         try:

@@ -25,7 +25,12 @@ class neighbour:  # noqa: N801 - reads as a verb's object: with neighbour(after=
         require(self._thread is None, "neighbour", self, "entered once at a time")
         self._leaving.clear()
         self._thread = threading.Thread(target=self._run, name="neighbour", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # interrupted while it waits for the thread: no exit will follow
+            self._leaving.set()
+            self._thread = None
+            raise
         return self
 
     def __exit__(

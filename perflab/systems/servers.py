@@ -5,7 +5,6 @@ process goes, even by SIGKILL. Both are in a session of their own, so that an in
 notebook's kernel does not reach them.
 """
 
-import math
 import os
 import select
 import shutil
@@ -55,8 +54,14 @@ class Server:
     ) -> None:
         is_port = isinstance(port, int) and not isinstance(port, bool) and 0 <= port <= 65535
         require(is_port, "port", port, "a port from 1 to 65535, or 0 for a free one")
-        positive = is_number(timeout) and 0 < timeout < math.inf
-        require(positive, "timeout", timeout, "seconds above 0")
+        positive = is_number(timeout) and 0 < timeout <= 3600
+        require(positive, "timeout", timeout, "seconds above 0, an hour at most")
+        words = isinstance(command, list | tuple) and len(command) > 0
+        words = words and all(isinstance(word, str) for word in command)
+        require(words, "command", command, "a list of words")
+        require(callable(ready), "ready", ready, "a function of port and time-out")
+        usable = env is None or isinstance(env, Mapping)
+        require(usable, "env", env, "a mapping of names to values, or None")
         self._command = list(command)
         self._ready = ready
         self._wanted_port = port

@@ -24,6 +24,7 @@ SCALES = {"quick": 100_000, "full": 1_000_000}  # order items
 TABLES = ("users", "products", "orders", "order_items")
 VERSION = 1  # of schema and generator: another version is another file
 FEWEST, MOST = 100, 100_000_000  # order items
+MOST_SEED = 2**63
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ def shop(
     number = isinstance(scale, int) and not isinstance(scale, bool) and FEWEST <= scale <= MOST
     allowed = f"'quick', 'full' or a number of order items from {FEWEST:,} to {MOST:,}"
     require(named or number, "scale", scale, allowed)
-    whole = isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0
-    require(whole, "seed", seed, "a whole number of at least 0")
+    whole = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < MOST_SEED
+    require(whole, "seed", seed, "a whole number from 0, below 2⁶³")
+    placed = folder is None or (isinstance(folder, str | Path) and str(folder) != "")
+    require(placed and "\0" not in str(folder), "folder", folder, "a folder's path, or None")
     items = SCALES[scale] if isinstance(scale, str) else scale
     path = _kept(Path(folder) if folder is not None else DATA / "generated", items, seed)
     return Shop(path, MappingProxyType(_counts(path)))
@@ -82,7 +85,7 @@ def _kept(folder: Path, items: int, seed: int) -> Path:
         return _make(folder, name, items, seed)
     except OSError as error:
         fallback = _own_temporary_folder()
-        _tell_once(folder, fallback, str(error))
+        _tell_once(folder, fallback, error.strerror or str(error))  # no draft's name in it
     kept = fallback / name
     return kept if os.access(kept, os.R_OK) else _make(fallback, name, items, seed)
 

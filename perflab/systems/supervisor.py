@@ -30,6 +30,7 @@ from contextlib import suppress
 
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 TICK = 0.25  # seconds between two looks at the owner and the server
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 LINUX = sys.platform == "linux"
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG in <sys/prctl.h>
 
@@ -108,6 +109,8 @@ class Supervisor:
         words = {"{port}": str(self.port), "{fd}": str(fd)}
         command = [words.get(word, word) for word in self.command]
         supervisor = os.getpid()
+        # Held back until the child has no handler of ours: Python forgets what came before.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -116,6 +119,7 @@ class Supervisor:
                 os.write(2, f"{command[0]}: {error}\n".encode())
             finally:
                 os._exit(127)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         with suppress(OSError):  # the child was faster and runs its program already
             os.setpgid(self.pid, self.pid)  # both sides do it: whoever comes first
 
@@ -178,8 +182,9 @@ def become(command: list[str], fd: int, supervisor: int) -> None:
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != supervisor:
             return
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (*ENDING, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     if fd >= 0:
@@ -193,7 +198,7 @@ def main(folder: str, port: str, mode: str, *command: str) -> None:
 
     supervisor = Supervisor(int(port), mode == "inherit", list(command))
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, leave)
         with suppress(OSError):  # a pipe broke: the owner has gone
             supervisor.serve()

@@ -1,10 +1,8 @@
 """`webapp()`: the shop's web API as a server of its own, and what it tells about itself."""
 
 import json
-import math
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +13,9 @@ from perflab.measure.percentiles import is_number
 from perflab.systems.servers import HOST, Server
 from perflab.systems.shop import Shop
 from perflab.systems.shop import shop as make_shop
+
+HOUR_MS = 3_600_000
+MOST = 2**31  # of a whole number
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class Settings:
         _whole("trace_size", self.trace_size, 1)
         for name in ("service_ms", "slow_ms"):
             value = getattr(self, name)
-            fits = is_number(value) and 0 <= value < math.inf
-            require(fits, name, value, "a number of at least 0")
-        known = self.service in ("constant", "exponential")
+            fits = is_number(value) and 0 <= value <= HOUR_MS
+            require(fits, name, value, f"a number from 0 to {HOUR_MS:,}")
+        known = isinstance(self.service, str) and self.service in ("constant", "exponential")
         require(known, "service", self.service, "'constant' or 'exponential'")
         said = isinstance(self.log_requests, bool)
         require(said, "log_requests", self.log_requests, "true or false")
-        where = self.routes == "" or self.routes.count(":") == 1
+        where = isinstance(self.routes, str) and self.routes.count(":") == (self.routes != "")
+        where = where and not self.routes.startswith(":") and not self.routes.endswith(":")
         require(where, "routes", self.routes, "'package.module:function'")
 
 
@@ -95,7 +97,13 @@ class WebApp(Server):
         super().__init__(command, _healthy, port=port, timeout=timeout)
 
     def get(self, path: str, *, method: str = "GET", timeout: float = 10.0) -> tuple[int, bytes]:
-        """Ask for one page over a new connection; return status and body."""
+        """Ask for one page over a new connection; return status and body.
+
+        OSError where the server does not answer.
+        """
+        good = isinstance(path, str) and path.startswith("/") and path.isascii()
+        good = good and path.isprintable() and " " not in path
+        require(good, "path", path, 'a path that starts with "/", in ASCII without spaces')
         status, _, body = _fetch(self.port, path, method, timeout)
         return status, body
 
@@ -163,8 +171,9 @@ def webapp(
 
     Raises ValueError for a bad argument; on entry ServerError where the server does not start.
     """
+    require(shop is None or isinstance(shop, Shop), "shop", shop, "what shop() returns, or None")
     settings = Settings(
-        path=str(Path((shop or make_shop()).path).resolve()),
+        path=str((make_shop() if shop is None else shop).path.resolve()),
         slots=slots,
         service_ms=service_ms,
         service=service,
@@ -181,7 +190,8 @@ def webapp(
 
 def _whole(name: str, value: object, least: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    require(whole and value >= least, name, value, f"a whole number of at least {least}")  # type: ignore[operator]  # whole by then
+    allowed = f"a whole number from {least}, below {MOST:,}"
+    require(whole and least <= value < MOST, name, value, allowed)  # type: ignore[operator]  # whole by then
 
 
 def _healthy(port: int, timeout: float) -> None:

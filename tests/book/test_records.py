@@ -1,5 +1,6 @@
 """The record: what is kept, found again, and what happens where nothing can be kept."""
 
+import contextlib
 import multiprocessing
 import sqlite3
 import sys
@@ -200,3 +201,17 @@ def test_every_table_can_be_written(path):
     for table, columns in TABLES.items():
         record.add(table, **{name: kind(1) for name, kind in columns.items() if name != "at"})
         assert record.last(table) is not None
+
+
+def test_a_file_with_other_columns_is_left_as_it_is(tmp_path):
+    """Somebody else's book.db: one warning, the record is kept in memory, the file untouched."""
+    path = tmp_path / "book.db"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("create table verdicts (mine)")
+    before = path.read_bytes()
+    with pytest.warns(UserWarning, match=r"cannot be written .*verdicts lack .*claim"):
+        record = Record(path)
+    record.add("verdicts", claim="1.1", word="holds", facts={})
+    assert record.last("verdicts")["word"] == "holds"
+    record.close()
+    assert path.read_bytes() == before

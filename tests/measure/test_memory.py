@@ -195,3 +195,30 @@ def test_who_listens_to_the_collector_does_not_count() -> None:
     finally:
         gc.callbacks.remove(note)
     assert (found.retained_bytes, found.retained_blocks) == (0, 0)
+
+
+def test_a_trace_interrupted_while_it_starts_leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C comes while `with` waits for the thread: there will be no leaving the block."""
+    start, started = threading.Thread.start, []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), trace_memory():
+        pass
+    started[0].join(10)
+    assert not started[0].is_alive()
+
+
+def test_a_trace_serves_for_one_block() -> None:
+    """A second block would join two times on one axis."""
+    tracer = trace_memory()
+    with tracer:
+        pass
+    with pytest.raises(ValueError, match="trace_memory="), tracer:
+        pass

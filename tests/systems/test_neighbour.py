@@ -56,3 +56,23 @@ def test_what_is_no_time_is_named(after):
     """Before any thread is there."""
     with pytest.raises(ValueError, match="after="):
         neighbour(after=after)
+
+
+def test_interrupted_while_it_starts_nobody_is_left_and_it_may_come_again(monkeypatch):
+    """Ctrl-C comes while `with` waits for the thread: there will be no leaving the block."""
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    one = neighbour()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.__enter__()
+    for thread in there():
+        thread.join(10)
+    assert there() == []
+    with one:
+        assert len(there()) == 1

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -321,3 +322,14 @@ def test_a_timeout_that_is_none_is_refused(timeout):
 def test_the_owner_waits_longer_than_the_supervisor_needs():
     """Else a stop that takes its full grace would look like a dead supervisor."""
     assert supervisor.GRACE + 2 <= servers.END_TIMEOUT
+
+
+def test_an_end_that_comes_right_after_the_start_is_heeded(tmp_path):
+    """SIGTERM alone does it, also between fork and exec: nobody waits for the grace to pass."""
+    command = [sys.executable, "-I", "-S", str(servers.SUPERVISOR), str(tmp_path / "folder")]
+    asked = b"".join(b"%d S\n%d T\n" % (number, number) for number in range(40))
+    told = subprocess.run(
+        [*command, "0", "inherit", "sleep", "600"], input=asked, capture_output=True, check=True
+    )
+    ends = told.stdout.decode().splitlines()[1::2]
+    assert ends == [f"{number} exited -{signal.SIGTERM:d}" for number in range(40)]

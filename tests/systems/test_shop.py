@@ -200,3 +200,24 @@ def test_a_seed_that_is_none_is_refused(seed, tmp_path):
     """The message names the argument."""
     with pytest.raises(ValueError, match="seed="):
         shop(200, seed, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_once(tmp_path, monkeypatch):
+    """However often the shop is asked for, and whatever its draft was called."""
+    (tmp_path / "file").write_text("")
+    refused = PermissionError(13, "Permission denied", "draft")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make = shops._make
+
+    def only_elsewhere(folder, name, items, seed):
+        if folder == tmp_path / "closed":
+            refused.filename += "x"  # another draft's name each time
+            raise refused
+        return make(folder, name, items, seed)
+
+    monkeypatch.setattr(shops, "_make", only_elsewhere)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            shop(100, folder=tmp_path / "closed")
+    assert len(told) == 1

@@ -61,7 +61,9 @@ def run_load(
     """
     weights = weigh(route)
     base = origin(target, allow_remote)
-    server_pid = getattr(target, "pid", None) if server_pid is None else server_pid
+    require(watch is None or callable(watch), "watch", watch, "a function of a Progress, or None")
+    if server_pid is None:
+        server_pid = getattr(target, "pid", None) or None  # 0: a server that never ran
     settings: dict[str, Any] = {
         "urls": [base + path for path in weights],
         "weights": list(weights.values()),

@@ -23,6 +23,7 @@ def origin(target: Any, allow_remote: bool = False) -> str:
         host, port = "", None
     plain = bool(host) and host.isascii() and host.isprintable() and not set(host) & set(" %\\")
     plain = plain and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
+    plain = plain and port != 0  # of a server that never ran; left out it would become 80
     require(plain and parts.username is None, "target", url, "http(s)://host:port and a path")
     require(allow_remote or is_loopback(host), "target", url,
             "on this machine (127.0.0.0/8, ::1, localhost), or allow_remote=True")  # fmt: skip

@@ -23,7 +23,7 @@ def number(name: str, value: object, low: float, high: float) -> float:
     """`value` as a float if it is a real number within low … high; else ValueError naming it."""
     allowed = f"a number from {low:g} to {high:g}"
     real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    require(real and low <= float(value) <= high, name, value, allowed)  # type: ignore[arg-type]  # `real` guards it; NaN fails the comparison
+    require(real and low <= value <= high, name, value, allowed)  # type: ignore[operator]  # `real` guards it; NaN fails the comparison
     return float(value)  # type: ignore[arg-type]  # guarded above
 
 
@@ -86,7 +86,10 @@ class Open:
 
     def _take_schedule(self) -> None:
         require(self.rate is None, "rate", self.rate, "left out where arrivals are start times")
-        times = np.array(self.arrivals, dtype=np.float64)
+        try:
+            times = np.array(self.arrivals, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):  # no numbers, or none that a float holds
+            times = np.empty(0)
         shown = f"{times.size} start times"
         require(times.ndim == 1 and 0 < times.size <= MOST_REQUESTS, "arrivals", shown,
                 f"a sequence of 1 to {MOST_REQUESTS:,} start times")  # fmt: skip
@@ -121,7 +124,14 @@ def arrival_times(
     where the expected number of arrivals reaches k (constant), or the k-th point of a Poisson
     process of rate 1 (Çinlar's inversion; Lewis and Shedler 1979, section 1).
     """
+    whole("seed", seed, 0, 1 << 62)
+    known = isinstance(arrivals, str) and arrivals in ("constant", "poisson")
+    require(known, "arrivals", arrivals, '"constant" or "poisson"')
     bounds, base = [0.0], 0.0
+    several = isinstance(stages, list | tuple)
+    require(several, "stages", stages, "a list of (from, to, seconds)")
+    for stage in stages:
+        require(_is_stage(stage), "stages", stage, "(from, to, seconds), none of them below 0")
     for first, last, seconds in stages:
         bounds.append(bounds[-1] + (first + last) / 2 * seconds)
     total = bounds[-1]
@@ -133,6 +143,12 @@ def arrival_times(
         times[inside] = base + _invert(counts[inside] - low, first, last, seconds)
         base += seconds
     return times
+
+
+def _is_stage(stage: Any) -> bool:
+    numbers = isinstance(stage, list | tuple) and len(stage) == 3
+    numbers = numbers and all(isinstance(one, int | float) and 0 <= one <= 1e9 for one in stage)
+    return bool(numbers and stage[2] > 0)
 
 
 def _counts(total: float, arrivals: str, seed: int) -> Floats:
