@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_written_is_told_of_once(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     refused = PermissionError(13, "Permission denied", "draft")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    make = shops._make
+    make = shop_module._make
 
     def only_elsewhere(folder, name, items, seed):
         if folder == tmp_path / "closed":
@@ -215,7 +215,7 @@ def test_a_folder_that_cannot_be_written_is_told_of_once(tmp_path, monkeypatch):
             raise refused
         return make(folder, name, items, seed)
 
-    monkeypatch.setattr(shops, "_make", only_elsewhere)
+    monkeypatch.setattr(shop_module, "_make", only_elsewhere)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         for _ in range(2):
