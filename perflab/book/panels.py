@@ -30,16 +30,9 @@ def over_time(result: LoadResult, p: float = 50, step: float = 0.1) -> tuple[Flo
     return middles.astype(float), values
 
 
-def latency(runs: Mapping[str, LoadResult], p: float = 50, step: float = 0.1) -> Panel:
-    """A percentile of each run's response time over time."""
-    _some(runs)
-    lines = {name: over_time(result, p, step) for name, result in runs.items()}
-    return Panel(f"p{p:g} latency (ms)", lines, log=True)
-
-
 def memory(runs: Mapping[str, LoadResult], height: float = 0.7) -> Panel:
     """Resident memory of each run's server over time; of server and generator for one run."""
-    _some(runs)
+    require(len(runs) > 0, "runs", runs, "at least one run by name")
     if len(runs) == 1:
         (result,) = runs.values()
         lines = {
@@ -63,10 +56,6 @@ def processor(result: LoadResult, height: float = 0.7, step: float = 0.25) -> Pa
         used = np.diff(result.readings[column][edges]) / np.diff(time[edges])
         lines[name] = ((time[edges][1:] + time[edges][:-1]) / 2, 100 * used)
     return Panel("CPU (% of a core)", lines, height=height)
-
-
-def _some(runs: Mapping[str, object]) -> None:
-    require(len(runs) > 0, "runs", runs, "at least one run by name")
 
 
 def _step(step: float) -> None:

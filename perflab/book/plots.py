@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
 
 from perflab.book import layout
 from perflab.book.axes import draw_panel, predicted, scale, shade, share_x
@@ -22,9 +21,7 @@ from perflab.book.style import HEIGHT, STYLE, WIDTH, colours
 from perflab.book.wording import plain
 from perflab.errors import require
 
-__all__ = ["Panel", "draw", "png", "alternative_text", "shares"]
-
-Floats = NDArray[np.float64]
+__all__ = ["Panel", "draw", "png", "alternative_text"]
 
 
 def draw(
@@ -109,14 +106,6 @@ def _place(figure: Figure, title: str, names: Sequence[str]) -> None:
     figure.align_ylabels(figure.axes)
     right = 1 - max(1.0, beside + 0.15) / WIDTH
     figure.tight_layout(h_pad=0.8, rect=(0, 0, right, 1))
-
-
-def shares(samples: ArrayLike) -> tuple[Floats, Floats]:
-    """The empirical distribution as (value, share of samples at or below it in %)."""
-    values = np.sort(np.asarray(samples, float))
-    usable = values.ndim == 1 and len(values) > 0 and bool(np.isfinite(values).all())
-    require(usable, "samples", samples, "at least one number, and all finite")
-    return values, 100 * np.arange(1, len(values) + 1) / len(values)
 
 
 def png(figure: Figure) -> bytes:
