@@ -1,13 +1,17 @@
 """Contracts: every check on every implementation; ours pass all, others fail just the listed."""
 
+import functools
 import random
 import statistics
 
 import pytest
 
-from perflab.contracts import checks_of, judge, timing
+from perflab.contracts import checks_of, judge, loadtest, timing
+from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare
+from tests.guide.ours import ours
 from tests.solutions import fundamentals as answers
+from tests.solutions import loadtesting as testers
 
 
 def by_turns(a, b, clock):
@@ -30,6 +34,7 @@ def by_drawn_turns(a, b, clock):
 
 STEADY = {"equal work on a steady machine is 1.00×", "half as fast is 2.00×, not 0.50×"}
 ALL = {one.statement for one in checks_of(timing)}
+OF_A_TESTER = {one.statement for one in checks_of(loadtest)}  # the guide's fails every one
 FAILS = [
     (timing, by_turns, set()),
     (timing, answers.turns, set()),
@@ -48,6 +53,37 @@ FAILS = [
             "half as fast is 2.00×, not 0.50×",
             "a true 1.50× stays 1.50× while the machine slows down",
         },
+    ),
+    (loadtest, ours, set()),
+    (loadtest, loadtest.on_virtual_time(testers.Mended), set()),
+    (loadtest, loadtest.on_virtual_time(LoadTest), OF_A_TESTER),
+    (
+        loadtest,
+        loadtest.on_virtual_time(testers.FromTheSend),
+        {"frozen for a second: p99 is what arithmetic demands"},
+    ),
+    (
+        loadtest,
+        loadtest.on_virtual_time(testers.EveryAnswerASuccess),
+        {
+            "neither a 500 nor a broken connection is a success",
+            "a server that fails fast does not look fast",
+        },
+    ),
+    (
+        loadtest,
+        loadtest.on_virtual_time(testers.ByTheAskedDuration),
+        {"rps is what was answered, by the time that it took"},
+    ),
+    (
+        loadtest,
+        loadtest.on_virtual_time(testers.NextRank),
+        {"p95 and p99 are at the nearest rank, also where n·p is whole"},
+    ),
+    (
+        loadtest,
+        loadtest.on_virtual_time(testers.Unread),
+        {"latency includes the body", "connections are used again"},
     ),
 ]
 
@@ -69,7 +105,14 @@ def test_our_comparison_passes_whatever_order_is_drawn(seed):
     assert all(evidence.holds for evidence in judge(timing, seeded).values())
 
 
-@pytest.mark.parametrize("contract", [timing])
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_the_guides_tester_fails_whatever_go_would_choose(seed):
+    """What Go's select leaves to chance decides no check."""
+    tester = loadtest.on_virtual_time(functools.partial(LoadTest, seed=seed))
+    assert not any(evidence.holds for evidence in judge(loadtest, tester).values())
+
+
+@pytest.mark.parametrize("contract", [timing, loadtest])
 def test_every_check_has_a_hint_and_a_statement_of_its_own(contract):
     """A reader who fails a check learns what to look at."""
     found = checks_of(contract)

@@ -23,7 +23,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def declared() -> dict[str, Requirement]:
-    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    extras = PROJECT["optional-dependencies"]
+    lines = PROJECT["dependencies"] + extras["test"] + extras["distributed"]
     return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
 
 

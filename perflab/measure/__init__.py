@@ -5,6 +5,7 @@ from perflab.measure.counting import Counted
 from perflab.measure.histogram import LatencyHistogram
 from perflab.measure.machine import Machine, noise_floor
 from perflab.measure.memory import MemoryTrace, allocations, trace_memory
+from perflab.measure.model import Answer, ModelServer
 from perflab.measure.percentiles import percentile, percentile_interval, percentiles
 from perflab.measure.queueing import InFlight, in_flight, mm1_response_time, response_times
 from perflab.measure.virtual import VirtualClock, run_virtual
@@ -25,6 +26,8 @@ __all__ = [
     "InFlight",
     "response_times",
     "mm1_response_time",
+    "ModelServer",
+    "Answer",
     "Counted",
     "Machine",
     "noise_floor",

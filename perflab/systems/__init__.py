@@ -9,15 +9,29 @@ from perflab.systems.shop import Shop, shop
 from perflab.systems.webapp import Trace, WebApp, webapp
 
 if TYPE_CHECKING:
-    from perflab.systems.loadgen import Closed, LoadResult, Open, Progress, run_load
+    from perflab.systems.loadgen import (
+        Closed,
+        LoadResult,
+        Open,
+        Progress,
+        Route,
+        Scenario,
+        run_load,
+        run_locust,
+        run_model,
+    )
 
-__all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server",
-           "run_load", "Closed", "Open", "LoadResult", "Progress", "neighbour"]  # fmt: skip
+LOADGEN = ("run_load", "run_model", "run_locust", "Closed", "Open", "Route", "Scenario",
+           "LoadResult", "Progress")  # fmt: skip
+
+__all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
+           "run_load", "run_model", "run_locust", "Closed", "Open", "Route", "Scenario",
+           "LoadResult", "Progress"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """The load generator's names, when they are used: no server's process needs them."""
-    if name in ("run_load", "Closed", "Open", "LoadResult", "Progress"):
+    if name in LOADGEN:
         from perflab.systems import loadgen
 
         return getattr(loadgen, name)

@@ -7,9 +7,9 @@ import pytest
 
 from perflab.book.exercises import CHAPTERS, exercise, titles
 from perflab.measure import compare, percentile
-from tests.solutions import fundamentals
+from tests.solutions import fundamentals, loadtesting
 
-ANSWERS = {1: fundamentals}
+ANSWERS = {1: fundamentals, 8: loadtesting}
 EXERCISES = [(chapter, number) for chapter in CHAPTERS for number in range(1, 5)]
 WRONG = [
     (chapter, number, answer, hint)

@@ -1,10 +1,10 @@
 """The exercises: what is set, and how an answer is judged; no solution stands here."""
 
-from perflab.book.exercises import fundamentals
+from perflab.book.exercises import fundamentals, loadtesting
 from perflab.book.exercises.judging import Exercise, Judgement
 from perflab.errors import require
 
-CHAPTERS = {1: fundamentals.EXERCISES}
+CHAPTERS = {1: fundamentals.EXERCISES, 8: loadtesting.EXERCISES}
 
 __all__ = ["Exercise", "Judgement", "exercise", "titles"]
 

@@ -8,15 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perflab.systems.loadgen.locust import run_locust
+    from perflab.systems.loadgen.model import run_model
     from perflab.systems.loadgen.progress import Progress
     from perflab.systems.loadgen.result import LoadResult
+    from perflab.systems.loadgen.routes import Route
     from perflab.systems.loadgen.run import run_load
+    from perflab.systems.loadgen.scenario import Scenario
     from perflab.systems.loadgen.workload import Closed, Open, arrival_times
 
-__all__ = ["run_load", "Closed", "Open", "LoadResult", "Progress", "arrival_times"]
+__all__ = ["run_load", "run_model", "run_locust", "Closed", "Open", "Route", "Scenario",
+           "LoadResult", "Progress", "arrival_times"]  # fmt: skip
 
 _HOME = {
     "run_load": "run",
+    "run_model": "model",
+    "run_locust": "locust",
+    "Route": "routes",
+    "Scenario": "scenario",
     "Closed": "workload",
     "Open": "workload",
     "arrival_times": "workload",

@@ -1,12 +1,18 @@
 """Requests through libcurl: handles that are used again, and what became of each request."""
 
+import base64
 import errno
+import os
+import time
 from collections import deque
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pycurl
 
-from perflab.systems.loadgen.wire import ERRORS
+from perflab.systems.loadgen.poller import best_poller
+from perflab.systems.loadgen.transport import Done, Outcome, Slot
+from perflab.systems.loadgen.wire import ERRORS, MOST_BYTES
 
 _CODE = {name: code for code, name in enumerate(ERRORS)}
 
@@ -38,6 +44,9 @@ _BY_SYSTEM = {
 
 
 CUT_SHORT = _CODE["cut short"]
+SIZE_DOWNLOAD = getattr(pycurl, "SIZE_DOWNLOAD_T", pycurl.SIZE_DOWNLOAD)
+SPIN = 0.00005  # a wait shorter than this is not worth going to sleep for
+STDIN, NEVER = 0, float("inf")
 
 
 def error_code(curl_error: int, system_error: int, status: int) -> int:
@@ -55,27 +64,126 @@ def error_code(curl_error: int, system_error: int, status: int) -> int:
     return _CODE[name]
 
 
-class Slot:
-    """A handle for one request at a time.
+class Aim(NamedTuple):
+    """A route as libcurl is told of it."""
 
-    State: the times of the request under way; the last route; the last line of headers.
+    url: str
+    method: str
+    headers: list[str]
+    body: bytes | None
+    plain: bool  # a GET with nothing of its own: only the address has to be set
+
+
+class CurlTransport:
+    """Requests through libcurl's multi interface; one handle a slot, connections kept.
+
+    State: the handles under way, counted; when libcurl wants to be asked again, by the clock.
     """
 
-    __slots__ = ("curl", "header", "intended", "lateness", "route", "start")
-
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.curl = new_handle(settings)
-        self.curl.slot = self  # from a finished handle back to its request
+        self._settings = settings
+        self._aims = [_aim(settings["base"], route) for route in settings["routes"]]
+        self._under_way = 0
+        self._poller = best_poller()
+        self._poller.watch(STDIN, 1)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, settings["connections"])
+
+    def slot(self) -> Slot:
+        slot = Slot(new_handle(self._settings))
+        slot.handle.slot = slot  # from a finished handle back to its request
         # libcurl takes a connection that closes after the status line for a full answer. A deque
         # of one keeps the last line, and costs no Python frame for each.
-        self.header: deque[bytes] = deque(maxlen=1)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self.header.append)
-        self.route = -1
-        self.intended = self.start = self.lateness = 0.0
+        slot.header = deque(maxlen=1)
+        slot.handle.setopt(pycurl.HEADERFUNCTION, slot.header.append)
+        return slot
 
-    def headers_ended(self) -> bool:
-        """Whether the empty line has come that ends the headers."""
-        return bool(self.header) and self.header[0] in (b"\r\n", b"\n")
+    def aim(self, slot: Slot, route: int) -> None:
+        curl, aim = slot.handle, self._aims[route]
+        curl.setopt(pycurl.URL, aim.url)
+        if aim.plain and (slot.route < 0 or self._aims[slot.route].plain):
+            return
+        curl.setopt(pycurl.HTTPGET, 1)  # takes a method, a body and HEAD back
+        curl.unsetopt(pycurl.CUSTOMREQUEST)
+        curl.setopt(pycurl.HTTPHEADER, aim.headers)
+        if aim.method == "HEAD":
+            curl.setopt(pycurl.NOBODY, 1)
+        elif aim.method != "GET" or aim.body is not None:
+            curl.setopt(pycurl.POSTFIELDS, aim.body or b"")
+            curl.setopt(pycurl.CUSTOMREQUEST, aim.method)
+
+    def send(self, slot: Slot) -> Done:
+        self._under_way += 1
+        self._multi.add_handle(slot.handle)
+        return self._act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def wait(self, now: float, until: float) -> Iterator[Done]:
+        pause, libcurl_ms = until - now, self._multi.timeout()  # -1: no time-out is set
+        libcurl_due = NEVER
+        if libcurl_ms >= 0:
+            libcurl_due = time.perf_counter() + libcurl_ms / 1000
+            pause = min(pause, libcurl_ms / 1000)
+        for fd, bits in self._poller.wait(pause if pause > SPIN else 0.0):
+            if fd == STDIN:
+                os._exit(1)  # the caller is gone: it says nothing more in its lifetime
+            yield self._act(fd, bits)
+        if libcurl_due != NEVER and time.perf_counter() >= libcurl_due:
+            yield self._act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def outcome(self, slot: Slot, failure: int) -> Outcome:
+        info = slot.handle.getinfo
+        status, size = info(pycurl.RESPONSE_CODE), int(info(SIZE_DOWNLOAD))
+        error = error_code(failure, info(pycurl.OS_ERRNO) if failure else 0, status)
+        if not (error or size or _headers_ended(slot)):
+            error = CUT_SHORT
+        return (
+            info(pycurl.CONNECT_TIME), info(pycurl.APPCONNECT_TIME),
+            info(pycurl.STARTTRANSFER_TIME), min(size, MOST_BYTES),
+            slot.route, status, error, min(info(pycurl.NUM_CONNECTS), 255),
+        )  # fmt: skip
+
+    def release(self, slot: Slot) -> None:
+        self._multi.remove_handle(slot.handle)
+        self._under_way -= 1
+
+    def _act(self, fd: int, bits: int) -> Done:
+        """Let libcurl work on a socket, and take what that has finished."""
+        _, running = self._multi.socket_action(fd, bits)
+        if running >= self._under_way:
+            return ()
+        _, good, bad = self._multi.info_read(self._under_way)
+        return [(curl.slot, 0) for curl in good] + [(curl.slot, code) for curl, code, _ in bad]
+
+    def _on_socket(self, what: int, fd: int, multi: Any, data: Any) -> None:
+        if what == pycurl.POLL_REMOVE:
+            self._poller.forget(fd)
+        else:
+            self._poller.watch(fd, what)  # POLL_IN 1, POLL_OUT 2, POLL_INOUT 3
+
+
+def _headers_ended(slot: Slot) -> bool:
+    """Whether the empty line has come that ends the headers."""
+    return bool(slot.header) and slot.header[0] in (b"\r\n", b"\n")
+
+
+def _aim(base: str, route: dict[str, Any]) -> Aim:
+    method = route["method"]
+    body = None if route["body"] is None else base64.b64decode(route["body"])
+    headers = [_header(line) for line in route["headers"]]
+    plain = method == "GET" and not headers and body is None
+    if method not in ("GET", "HEAD") or body is not None:
+        # libcurl adds what nobody asked for, unless it is told not to: a request for leave to
+        # send the body, and that the body is a form.
+        given = {line.partition(":")[0].lower() for line in route["headers"]}
+        headers += [f"{name}:" for name in ("Expect", "Content-Type") if name.lower() not in given]
+    return Aim(base + route["path"], method, headers, body, plain)
+
+
+def _header(line: str) -> str:
+    """A header as libcurl wants it: with a semicolon where there is no value."""
+    name, _, value = line.partition(":")
+    return line if value.strip() else f"{name};"
 
 
 def new_handle(settings: dict[str, Any]) -> Any:

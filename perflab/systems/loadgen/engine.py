@@ -3,6 +3,8 @@
 It runs apart from the caller, whose plots and threads would otherwise hold the interpreter's lock
 when a request is due. Settings come in on stdin, samples go out on stdout (see wire.py); when
 either pipe breaks the caller is gone, and so is this process.
+
+Clock and transport are arguments of the engine, so that model.py runs it on virtual time.
 """
 
 import array
@@ -13,73 +15,86 @@ import resource
 import sys
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
-import pycurl
-
-from perflab.systems.loadgen.client import CUT_SHORT, Slot, error_code
-from perflab.systems.loadgen.gauge import Gauge
 from perflab.systems.loadgen.outlet import Outlet
 from perflab.systems.loadgen.plan import NEVER, ClosedPlan, Draw, OpenPlan, Plan
-from perflab.systems.loadgen.poller import best_poller
-from perflab.systems.loadgen.wire import MOST_BYTES, SAMPLE
+from perflab.systems.loadgen.transport import Done, Slot, Transport
+from perflab.systems.loadgen.wire import SAMPLE
 
 STARTS_AT_ONCE = 8  # requests sent before answers are looked at again
-SPIN = 0.00005  # a wait shorter than this is not worth going to sleep for
 READ_EVERY = 0.05  # seconds between two looks at memory and CPU, which take 0.1 ms …
 QUIET = 0.0005  # … and are therefore taken where nothing is due for this long,
 PATIENCE = 0.1  # or when this much time has passed without such a moment
 FLUSH_BYTES = 32_768  # samples handed on at once, half of what the smallest pipe takes
 HEADSTART = 0.005  # seconds from the end of set-up to the first request
-
-
-SIZE_DOWNLOAD = getattr(pycurl, "SIZE_DOWNLOAD_T", pycurl.SIZE_DOWNLOAD)
 STDIN, STDOUT = 0, 1
+
+
+class Sink(Protocol):
+    """Takes packed samples and readings."""
+
+    samples: bytearray
+    readings: bytearray
+
+    def flush(self) -> None:
+        """A good moment to pass on what has gathered."""
+
+
+class Reader(Protocol):
+    """Looks at memory and CPU time."""
+
+    def read(self, now: float) -> bytes:
+        """A packed reading."""
 
 
 class Engine:
     """One run. All times are seconds since `t0`, the beginning of the measurement.
 
-    State: `_free`, the idle handles in the order in which they became idle, each with that time;
-    `_busy`, how many are not idle; `_made`, how many exist; the plan, which knows what is due.
+    State: `_free`, the idle slots in the order in which they became idle, each with that time;
+    `_busy`, how many are not idle; `_made`, how many exist; the time of the next reading; the
+    plan, which knows what is due.
     """
 
-    def __init__(self, settings: dict[str, Any], plan: Plan, outlet: Outlet) -> None:
-        self._settings, self._plan, self._outlet = settings, plan, outlet
-        self._urls: list[str] = settings["urls"]
-        self._draw = Draw(settings["weights"], settings["seed"])
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        plan: Plan,
+        sink: Sink,
+        transport: Transport,
+        gauge: Reader | None,
+        clock: Callable[[], float] = time.perf_counter,
+        headstart: float = HEADSTART,
+    ) -> None:
+        self._plan, self._sink, self._transport = plan, sink, transport
+        self._gauge, self._clock = gauge, clock
+        self._draw = Draw([route["weight"] for route in settings["routes"]], settings["seed"])
         self._most: int = settings["connections"]
         self._free: deque[tuple[float, Slot]] = deque()
         self._busy = self._made = 0
-        self._poller = best_poller()
-        self._poller.watch(STDIN, 1)
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, self._most)
-        self._gauge = Gauge(settings["server_pid"])
-        self._next_reading, self._libcurl_due = -NEVER, NEVER
-        self.t0 = time.perf_counter() + HEADSTART + settings["warm_up"]
+        self._next_reading = -NEVER if gauge else NEVER
+        self.t0 = clock() + headstart + settings["warm_up"]
 
     def not_sent(self) -> int:
         return self._plan.not_sent()
 
     def run(self) -> None:
         """Send what the plan says until it is over and every answer is in or given up."""
+        clock, t0, wait = self._clock, self.t0, self._transport.wait
         while True:
-            now = time.perf_counter() - self.t0
-            due = self._send_due(now)
+            due = self._send_due(clock() - t0)
             if due == NEVER and not self._busy:
-                self._outlet.readings += self._gauge.read(now)
+                self._read(clock() - t0)
                 return
-            now = time.perf_counter() - self.t0
+            now = clock() - t0
             self._keep_books(now, due)
-            for fd, bits in self._poller.wait(self._pause(due)):
-                if fd == STDIN:
-                    os._exit(1)  # the caller is gone: it says nothing more in its lifetime
-                self._act(fd, bits)
-                self._send_due(time.perf_counter() - self.t0)  # before other answers are read
-            if time.perf_counter() - self.t0 >= self._libcurl_due:
-                self._act(pycurl.SOCKET_TIMEOUT, 0)
+            # A reading that is due and was put off waits for the request that was too near.
+            reading = self._next_reading
+            for done in wait(now, reading if now < reading < due else due):
+                if done:
+                    self._take_in(done)
+                self._send_due(clock() - t0)  # before other answers are read
 
     def _send_due(self, now: float) -> float:
         """Send what is due and may be sent; the time of the next request that can be sent."""
@@ -88,92 +103,64 @@ class Engine:
             if now >= plan.deadline or due == NEVER:
                 return NEVER
             if not self._free and self._made >= self._most:
-                return plan.deadline  # the next free handle will be an event
+                return plan.deadline  # the next free slot will be an event
             if due > now:
                 return due
-            self._start(plan.take(), now)
-            due, now = plan.next_due(), time.perf_counter() - self.t0
+            self._start(plan.take())
+            due, now = plan.next_due(), self._clock() - self.t0
         return due if due < plan.deadline else NEVER
 
-    def _start(self, intended: float, now: float) -> None:
-        # The handle idle for longest tells since when the limit on connections was no hindrance.
+    def _start(self, intended: float) -> None:
+        # The slot idle for longest tells since when the limit on connections was no hindrance.
         free_since = self._free[0][0] if self._made == self._most else -NEVER
         if self._free:
             slot = self._free.pop()[1]
         else:
-            slot = Slot(self._settings)
+            slot = self._transport.slot()
             self._made += 1
         route = self._draw()
         if route != slot.route:
-            slot.curl.setopt(pycurl.URL, self._urls[route])
+            self._transport.aim(slot, route)
             slot.route = route
-        slot.intended = intended
-        slot.start = start = time.perf_counter() - self.t0
-        slot.lateness = start - max(intended, free_since)
         self._busy += 1
-        self._multi.add_handle(slot.curl)
-        self._act(pycurl.SOCKET_TIMEOUT, 0)
+        slot.intended = intended
+        slot.start = start = self._clock() - self.t0
+        slot.lateness = start - max(intended, free_since)
+        done = self._transport.send(slot)
+        if done:
+            self._take_in(done)
 
-    def _act(self, fd: int, bits: int) -> None:
-        """Let libcurl work on a socket, and take in what that has finished."""
-        _, running = self._multi.socket_action(fd, bits)
-        if running < self._busy:
-            end = time.perf_counter() - self.t0
-            _, good, bad = self._multi.info_read(self._busy)
-            for curl in good:
-                self._finish(curl.slot, 0, end)
-            for curl, code, _ in bad:
-                self._finish(curl.slot, code, end)
-
-    def _finish(self, slot: Slot, failure: int, end: float) -> None:
-        if slot.intended >= 0:  # else warm-up
-            self._record(slot, failure, end)
-        self._multi.remove_handle(slot.curl)
-        self._busy -= 1
-        self._free.append((end, slot))
-        self._plan.ended(end)
-
-    def _record(self, slot: Slot, failure: int, end: float) -> None:
-        info = slot.curl.getinfo
-        status, size = info(pycurl.RESPONSE_CODE), int(info(SIZE_DOWNLOAD))
-        error = error_code(failure, info(pycurl.OS_ERRNO) if failure else 0, status)
-        if not (error or size or slot.headers_ended()):
-            error = CUT_SHORT
-        self._outlet.samples += SAMPLE.pack(
-            slot.intended, slot.start, end, slot.lateness,
-            info(pycurl.CONNECT_TIME), info(pycurl.APPCONNECT_TIME),
-            info(pycurl.STARTTRANSFER_TIME), min(size, MOST_BYTES),
-            slot.route, status, error, min(info(pycurl.NUM_CONNECTS), 255),
-        )  # fmt: skip
-
-    def _pause(self, due: float) -> float:
-        """Seconds to wait for sockets: until the next request, reading, or time-out of libcurl."""
-        now = time.perf_counter() - self.t0
-        libcurl_ms = self._multi.timeout()  # -1: no time-out is set
-        self._libcurl_due = now + libcurl_ms / 1000 if libcurl_ms >= 0 else NEVER
-        # A reading that is due and was put off waits for the request that was too near.
-        reading = self._next_reading if self._next_reading > now else NEVER
-        until = min(due, reading, self._libcurl_due) - now
-        return until if until > SPIN else 0.0
+    def _take_in(self, done: Done) -> None:
+        """Write down what has ended, and have its slots back."""
+        end = self._clock() - self.t0
+        for slot, failure in done:
+            if slot.intended >= 0:  # else warm-up
+                self._sink.samples += SAMPLE.pack(
+                    slot.intended, slot.start, end, slot.lateness,
+                    *self._transport.outcome(slot, failure),
+                )  # fmt: skip
+            self._transport.release(slot)
+            self._busy -= 1
+            self._free.append((end, slot))
+            self._plan.ended(end)
 
     def _keep_books(self, now: float, due: float) -> None:
         """Read memory and hand samples on, where no request is near or it cannot wait longer."""
         late = now - self._next_reading
         if late >= 0 and (due - now > QUIET or late > PATIENCE):
-            self._outlet.readings += self._gauge.read(now)
+            self._read(now)
             self._next_reading = now + READ_EVERY
-            self._outlet.flush()
-        elif len(self._outlet.samples) > FLUSH_BYTES:
-            self._outlet.flush()
+            self._sink.flush()
+        elif len(self._sink.samples) > FLUSH_BYTES:
+            self._sink.flush()
 
-    def _on_socket(self, what: int, fd: int, multi: Any, data: Any) -> None:
-        if what == pycurl.POLL_REMOVE:
-            self._poller.forget(fd)
-        else:
-            self._poller.watch(fd, what)  # POLL_IN 1, POLL_OUT 2, POLL_INOUT 3
+    def _read(self, now: float) -> None:
+        if self._gauge:
+            self._sink.readings += self._gauge.read(now)
 
 
 def make_plan(settings: dict[str, Any], times: "array.array[float]") -> Plan:
+    """The plan of an engine's settings; `times` are those of an open workload."""
     if settings["users"] is None:
         return OpenPlan(times, settings["deadline"])
     deadline = NEVER if settings["deadline"] is None else settings["deadline"]
@@ -193,6 +180,10 @@ def allow_descriptors(wanted: int) -> None:
 
 
 def main() -> None:
+    # Here alone, since the engine on virtual time needs neither libcurl nor a look at processes.
+    from perflab.systems.loadgen.client import CurlTransport
+    from perflab.systems.loadgen.gauge import Gauge
+
     outlet = Outlet(STDOUT)
     try:
         settings = json.loads(sys.stdin.buffer.readline())
@@ -200,7 +191,8 @@ def main() -> None:
         times.frombytes(sys.stdin.buffer.read(8 * settings["scheduled"]))
         allow_descriptors(settings["connections"] + 64)
         gc.disable()  # nothing here makes reference cycles, and a collection is a pause
-        engine = Engine(settings, make_plan(settings, times), outlet)
+        plan, gauge = make_plan(settings, times), Gauge(settings["server_pid"])
+        engine = Engine(settings, plan, outlet, CurlTransport(settings), gauge)
         engine.run()
         outlet.end({"t0": engine.t0, "not_sent": engine.not_sent()})
     except Exception as error:  # whatever it is, the caller is to know it

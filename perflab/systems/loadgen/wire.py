@@ -21,13 +21,13 @@ SAMPLE_FIELDS = [
     ("tls", "<f4"),  # until TLS stood; 0 without
     ("first_byte", "<f4"),  # until the first byte of the answer; 0 where none came
     ("bytes", "<u4"),  # of the body
-    ("route", "<u4"),
+    ("route", "<u2"),
     ("status", "<u2"),  # 0 where no status line came
     ("error", "<u1"),  # index into ERRORS
     ("connections", "<u1"),  # opened for this request: 0 where one was reused
 ]
 MOST_BYTES = 0xFFFF_FFFF
-SAMPLE = struct.Struct("<dddffffIIHBB")
+SAMPLE = struct.Struct("<dddffffIHHBB")
 
 # One look at the processes. CPU time in seconds since they began; −1 where it cannot be read.
 READING_FIELDS = [

@@ -1,11 +1,11 @@
-"""What load is asked for: closed workloads (users), open ones (arrivals), schedules, routes.
+"""What load is asked for: closed workloads (users), open ones (arrivals), schedules.
 
 Everything here is decided before the first byte is sent and depends on its arguments and a seed
 alone. Terms: Schroeder, Wierman, Harchol-Balter, «Open Versus Closed: A Cautionary Tale» (2006).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -167,22 +167,3 @@ def _invert(count: Floats, first: float, last: float, seconds: float) -> Floats:
     root = np.sqrt(np.maximum(first * first + 2 * slope * count, 0.0))
     times: Floats = 2 * count / np.maximum(first + root, 1e-300)  # no cancellation, no 0 / slope
     return times
-
-
-def weigh(route: Any) -> dict[str, float]:
-    """Paths and weights from one path, several paths (equal shares), or a mapping of weights."""
-    if isinstance(route, str):
-        weights = {route: 1.0}
-    elif isinstance(route, Mapping):
-        weights = {path: number("route", w, 0, 1e12) for path, w in route.items()}
-    else:
-        require(isinstance(route, Sequence), "route", route, "a path, paths or {path: weight}")
-        weights = {}
-        for path in route:
-            weights[path] = weights.get(path, 0.0) + 1.0
-    require(sum(weights.values()) > 0, "route", route, "at least one path with a weight above 0")
-    for path in weights:
-        good = isinstance(path, str) and path.startswith("/") and path.isascii()
-        good = good and path.isprintable() and " " not in path
-        require(good, "route", path, 'a path that starts with "/", in ASCII without spaces')
-    return weights

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from perflab.systems import Closed, Open
 from perflab.systems.loadgen import arrival_times
-from perflab.systems.loadgen.workload import weigh
 
 NONSENSE = [math.nan, math.inf, -1, True, "3", None, [1], 1e12]
 
@@ -113,20 +112,3 @@ def test_a_ramp_down_to_nothing_ends():
     assert times.size == 500
     assert times[-1] < 10
     assert (np.diff(times) > 0).all()
-
-
-def test_routes_are_weighed():
-    """One path, several with equal shares, or weights as they are given."""
-    assert weigh("/a") == {"/a": 1}
-    assert weigh(["/a", "/b", "/a"]) == {"/a": 2, "/b": 1}
-    assert weigh({"/a": 3, "/b": 0.5}) == {"/a": 3, "/b": 0.5}
-
-
-@pytest.mark.parametrize(
-    "bad",
-    ["a", "", [], {}, {"/a": 0}, {"/a": -1}, {"/a": math.nan}, 5, [3], "/a b", "/a\r\nX: y", "/ü"],
-)
-def test_a_route_that_makes_no_sense_is_refused_by_name(bad):
-    """A route starts with a slash, can be sent as it is, and has a weight."""
-    with pytest.raises(ValueError, match="route="):
-        weigh(bad)

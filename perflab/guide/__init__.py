@@ -1,0 +1,1 @@
+"""As printed: the guide's patterns, ported with their defects; each names the guide's lines."""
