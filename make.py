@@ -27,7 +27,7 @@ PYTHON = os.path.join(BIN, "python.exe" if os.name == "nt" else "python")
 LOCK = os.path.join(ROOT, "requirements.lock")
 STAMP = os.path.join(VENV, "perflab.stamp")
 OLDEST, NEWEST = (3, 11), (3, 14)  # what CI tests
-EXTRAS = "test"  # what the lock holds beside the dependencies
+EXTRAS = "test,distributed"  # what the lock holds beside the dependencies
 UNLOCKED = os.environ.get("PERFLAB_UNLOCKED", "") not in ("", "0")
 
 CHECKS = [
@@ -161,7 +161,8 @@ def notebooks(arguments):
 
 def lock(arguments):
     """Resolve anew; the lock names no host, holds for every platform, and carries hashes."""
-    command = ["-m", "uv", "pip", "compile", "pyproject.toml", "--extra", EXTRAS, "--universal"]
+    command = ["-m", "uv", "pip", "compile", "pyproject.toml", "--universal"]
+    command += [f"--extra={extra}" for extra in EXTRAS.split(",")]
     command += ["--generate-hashes", "--no-emit-index-url", "--python-version", "3.11"]
     command += ["--upgrade", "--quiet", "--output-file", "requirements.lock"]
     return python([*command, "--custom-compile-command", "make lock", *arguments])

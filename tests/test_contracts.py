@@ -9,7 +9,7 @@ import pytest
 from perflab.contracts import checks_of, judge, loadtest, timing
 from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare
-from tests.guide.ours import ours
+from perflab.systems import model_tester
 from tests.solutions import fundamentals as answers
 from tests.solutions import loadtesting as testers
 
@@ -54,7 +54,7 @@ FAILS = [
             "a true 1.50× stays 1.50× while the machine slows down",
         },
     ),
-    (loadtest, ours, set()),
+    (loadtest, model_tester, set()),
     (loadtest, loadtest.on_virtual_time(testers.Mended), set()),
     (loadtest, loadtest.on_virtual_time(LoadTest), OF_A_TESTER),
     (

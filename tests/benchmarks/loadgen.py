@@ -108,7 +108,7 @@ def locust(url: str, connections: int) -> Rates:
         Path(folder, "load.py").write_text(LOCUSTFILE)
         command = [sys.executable, "-P", "-m", "locust", "-f", "load.py", "--headless"]
         command += ["-H", url.rstrip("/"), "-u", f"{connections}", "-r", f"{connections}"]
-        command += ["-t", f"{SECONDS + 0.5:g}s", "--loglevel", "ERROR"]
+        command += ["-t", f"{SECONDS:.0f}s", "--loglevel", "ERROR"]
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=60, check=True
         )

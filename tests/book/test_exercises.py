@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perflab.book.exercises import CHAPTERS, exercise, titles
+from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare, percentile
 from tests.solutions import fundamentals, loadtesting
 
@@ -75,6 +76,15 @@ def test_an_answer_that_borrows_ours_is_refused():
     found = exercise(1, 1).judge(borrowed)
     assert found.status == "refused"
     assert "compare" in found.hint
+
+
+def test_a_class_made_from_the_guides_is_refused():
+    """An answer that inherits from a class of the package is not the reader's own."""
+
+    class Inherits(LoadTest):
+        pass
+
+    assert exercise(8, 1).judge(Inherits).status == "refused"
 
 
 def test_borrowing_by_an_import_of_its_own_is_refused():

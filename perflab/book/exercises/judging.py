@@ -67,6 +67,10 @@ def by_contract(contract: ModuleType) -> Callable[[Answer], Judgement]:
 
 def _borrowed(answer: Answer) -> Iterable[str]:
     """Names of perflab's own functions and classes that the answer's code refers to."""
+    if isinstance(answer, type):  # a class is what its methods are
+        for method in vars(answer).values():
+            if hasattr(method, "__code__"):
+                yield from _borrowed(method)
     code = getattr(answer, "__code__", None)
     names = getattr(answer, "__globals__", {})
     for name in _names(code) if code else ():

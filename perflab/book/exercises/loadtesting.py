@@ -1,4 +1,4 @@
-"""Chapter 8: the guide's tester mended, missing requests, the knee, the tester that was the limit."""
+"""Chapter 8: the tester mended, the missing requests, the knee, a tester that was the limit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,7 +60,9 @@ def _put_back(answer: Answer) -> Judgement:
         total = abs(len(got) - len(every)) <= 6  # at each end of a freeze one may count or not
         tried.append((f"requests, record {seed}", total, f"{len(got):,} of {len(every):,}"))
         if not total:
-            return Judgement("wrong", _count_hint(len(got), len(recorded), len(every)), tuple(tried))
+            return Judgement(
+                "wrong", _count_hint(len(got), len(recorded), len(every)), tuple(tried)
+            )
         mine, true = percentile(got, 99), percentile(every, 99)
         right = abs(mine - true) <= 0.02 * true
         tried.append((f"p99, record {seed}", right, f"{mine * 1e3:.0f}, true {true * 1e3:.0f} ms"))
@@ -99,7 +101,7 @@ class Steps:
 
 
 def some_steps(seed: int) -> Steps:
-    """Ten rates at a server that sheds what it cannot serve, or lets it wait, as the seed has it."""
+    """Ten rates at a server that sheds what it cannot serve (even seeds), or lets it wait."""
     rng = np.random.default_rng(seed)
     capacity = rng.uniform(400, 1_500)
     sheds = seed % 2 == 0
@@ -142,7 +144,9 @@ def _knee_hint(steps: Steps, row: int, served: np.ndarray, fast: np.ndarray) -> 
         return f"At that rate only {part:.0f} % are answered well: it is past the knee."
     if not fast[row]:
         return f"At that rate the p99 is {1e3 * steps.p99[row]:.0f} ms: it misses the target."
-    return "A higher rate is still served, and within the target. The rows are not in order of rate."
+    return (
+        "A higher rate is still served, and within the target. The rows are not in order of rate."
+    )
 
 
 # ── 4: the tester that was the limit
@@ -229,9 +233,9 @@ def _limited(answer: Answer) -> Judgement:
             (case, (case in named) == (case in GUILTY), "accused" if case in named else "believed")
             for case in CASES
         )
-        wrong = [case for case in CASES if case in named - GUILTY or case in GUILTY - named]
+        wrong = named ^ GUILTY
         if wrong:
-            case = min(wrong, key=lambda case: case in GUILTY)  # the innocent first
+            case = min(wrong, key=lambda case: (case in GUILTY, case))  # the innocent first
             letter = next(letter for letter, name in name_of.items() if name == case)
             return Judgement("wrong", _limited_hint(case, reports[letter]), tried)
     return Judgement("right", "All found, and no tester that was on time accused.", tried)

@@ -107,7 +107,7 @@ def knee(
             Panel(
                 "goodput (1/s)",
                 {name: (rates, values) for name, values in good.items()}
-                | {"all in time": (rates, np.minimum(rates, capacity))},
+                | {"theory, all in time": (rates, np.minimum(rates, capacity))},
                 height=1.3,
             ),
             Panel("p50 of answers in time (ms)", {"measured": (rates, p50)}, log=True),

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from perflab.systems.loadgen.routes import Route
     from perflab.systems.loadgen.run import run_load
     from perflab.systems.loadgen.scenario import Scenario
+    from perflab.systems.loadgen.tester import model_tester
     from perflab.systems.loadgen.workload import Closed, Open, arrival_times
 
-__all__ = ["run_load", "run_model", "run_locust", "Closed", "Open", "Route", "Scenario",
-           "LoadResult", "Progress", "arrival_times"]  # fmt: skip
+__all__ = ["run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
+           "Scenario", "LoadResult", "Progress", "arrival_times"]  # fmt: skip
 
 _HOME = {
     "run_load": "run",
     "run_model": "model",
     "run_locust": "locust",
+    "model_tester": "tester",
     "Route": "routes",
     "Scenario": "scenario",
     "Closed": "workload",

@@ -87,6 +87,7 @@ class CurlTransport:
         self._poller = best_poller()
         self._poller.watch(STDIN, 1)
         self._multi = pycurl.CurlMulti()
+        self._socket_action = self._multi.socket_action
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_MAXCONNECTS, settings["connections"])
 
@@ -106,7 +107,9 @@ class CurlTransport:
             return
         curl.setopt(pycurl.HTTPGET, 1)  # takes a method, a body and HEAD back
         curl.unsetopt(pycurl.CUSTOMREQUEST)
-        curl.setopt(pycurl.HTTPHEADER, aim.headers)
+        curl.unsetopt(pycurl.HTTPHEADER)  # which an empty list would not do
+        if aim.headers:
+            curl.setopt(pycurl.HTTPHEADER, aim.headers)
         if aim.method == "HEAD":
             curl.setopt(pycurl.NOBODY, 1)
         elif aim.method != "GET" or aim.body is not None:
@@ -116,7 +119,8 @@ class CurlTransport:
     def send(self, slot: Slot) -> Done:
         self._under_way += 1
         self._multi.add_handle(slot.handle)
-        return self._act(pycurl.SOCKET_TIMEOUT, 0)
+        _, running = self._socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        return self._ended() if running < self._under_way else ()
 
     def wait(self, now: float, until: float) -> Iterator[Done]:
         pause, libcurl_ms = until - now, self._multi.timeout()  # -1: no time-out is set
@@ -149,11 +153,15 @@ class CurlTransport:
 
     def _act(self, fd: int, bits: int) -> Done:
         """Let libcurl work on a socket, and take what that has finished."""
-        _, running = self._multi.socket_action(fd, bits)
-        if running >= self._under_way:
-            return ()
+        _, running = self._socket_action(fd, bits)
+        return self._ended() if running < self._under_way else ()
+
+    def _ended(self) -> Done:
         _, good, bad = self._multi.info_read(self._under_way)
-        return [(curl.slot, 0) for curl in good] + [(curl.slot, code) for curl, code, _ in bad]
+        done = [(curl.slot, 0) for curl in good]
+        if bad:
+            done += [(curl.slot, code) for curl, code, _ in bad]
+        return done
 
     def _on_socket(self, what: int, fd: int, multi: Any, data: Any) -> None:
         if what == pycurl.POLL_REMOVE:

@@ -94,7 +94,7 @@ def run_model(server: Model, workload: Workload | Scenario, **options: Any) -> L
     arrive = getattr(server, "arrive", None)
     require(callable(arrive), "server", server, "a ModelServer, or what has its arrive(now)")
     scenario = scenario_of(workload, options)
-    clock = VirtualClock(-scenario.warm_up)
+    clock = VirtualClock(0.0 - scenario.warm_up)
     tracker = Tracker(scenario.workload, scenario.warm_up)
     sink, settings = Collector(tracker), scenario.settings("model")
     times = array("d", scenario.times().tobytes())

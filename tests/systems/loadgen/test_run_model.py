@@ -23,18 +23,21 @@ def frozen_response(start, service, freeze):
 
 
 def test_a_freeze_of_a_second_is_seen_in_full_by_everyone_who_arrives_in_it():
-    """1,000 a second for 10 s: 1,000 of 10,000 requests wait, up to the whole second."""
-    server = ModelServer(slots=1000, service=0.001, frozen=(3.0, 4.0))
+    """1,000 a second for 10 s: 1,001 of 10,000 requests wait, up to the whole second."""
+    freeze = (3.0005, 4.0005)  # between two arrivals, so that rounding decides nothing
+    server = ModelServer(slots=1001, service=0.001, frozen=freeze)
     result = run_model(server, Open(1000, 10))
     assert result.ok.all()
     assert server.arrived == result.start.size == 10_000
     assert result.not_sent == 0
     assert (result.lateness == 0).all()
     assert (result.start == result.intended_start).all()
-    wanted = frozen_response(np.arange(10_000) / 1000, 0.001, (3.0, 4.0))
+    wanted = frozen_response(np.arange(10_000) / 1000, 0.001, freeze)
     assert np.abs(result.response_time - wanted).max() < EXACT
-    # Nearest rank: the 10th largest of 10,000; the freeze's k-th arrival waits 1.001 s − k ms.
-    assert result.percentile(99.9) == pytest.approx(0.991, abs=EXACT)
+    # Nearest rank: the 10th largest. The largest is 1.001 s, that of the request which came at 3.0
+    # and was half done; then 1.0005 s for who came at 3.001, and 1 ms less for each that follows.
+    assert result.percentile(100) == pytest.approx(1.001, abs=EXACT)
+    assert result.percentile(99.9) == pytest.approx(0.9925, abs=EXACT)
     assert result.percentile(89) == pytest.approx(0.001, abs=EXACT)
 
 
@@ -55,13 +58,13 @@ def test_who_has_to_wait_for_a_connection_still_counts_from_when_it_was_due():
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 60)), min_size=1, max_size=50))
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 60)), min_size=1, max_size=50))
 def test_one_slot_is_lindleys_queue(steps):
-    """Whole seconds, so that nothing is rounded."""
+    """Whole seconds, so that nothing is rounded; no two at once, whose order would be open."""
     gaps, service = zip(*steps, strict=True)
     server = ModelServer(service=lambda n: float(service[n]))
     arrivals = np.cumsum(gaps).astype(float)
-    result = run_model(server, Open(arrivals=arrivals), timeout=3600, grace=0)
+    result = run_model(server, Open(arrivals=arrivals), timeout=3600, grace=3600)
     assert result.response_time.tolist() == response_times(gaps, service).tolist()
 
 
