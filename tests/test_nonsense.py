@@ -12,6 +12,7 @@ from perflab.contracts import checks_of, judge
 from perflab.measure import (
     LatencyHistogram,
     Machine,
+    ModelServer,
     VirtualClock,
     allocations,
     compare,
@@ -26,9 +27,24 @@ from perflab.measure import (
     trace_memory,
 )
 from perflab.measure.monitor import RequestMonitor
-from perflab.systems import Closed, Open, Server, neighbour, run_load, shop, webapp
+from perflab.systems import (
+    Closed,
+    HttpGet,
+    LoadResult,
+    Open,
+    Route,
+    Scenario,
+    Server,
+    neighbour,
+    run_load,
+    run_locust,
+    run_model,
+    shop,
+    webapp,
+)
 from perflab.systems.loadgen import arrival_times
 
+MODELLED = run_model(ModelServer(), Closed(1, requests=1_000))
 NOT_A_NUMBER = [None, "x", [], {}, True, math.nan, -1, object()]
 
 
@@ -84,6 +100,25 @@ CALLS = {
         lambda bad: run_load("http://127.0.0.1:9", Closed(1), route=bad),
         [None, 1, "x", [], {}, {"/": -1}, ["/a b"]],
     ),
+    "run_model(server)": (lambda bad: run_model(bad, Closed(1)), [None, 1, "x"]),
+    "run_model(workload)": (lambda bad: run_model(ModelServer(), bad), [None, 1, "x"]),
+    "run_locust(workers)": (
+        lambda bad: run_locust(Scenario(Closed(1)), "http://127.0.0.1:9", bad),
+        [None, "x", 0, 1.5, True],
+    ),
+    "Route(path)": (Route, [None, 1, "x", "/a b", "/\r\n"]),
+    "Route(body)": (lambda bad: Route("/x", "POST", bad), [1, 1.5, {1, 2}, {"a": math.nan}]),
+    "Scenario(timeout)": (
+        lambda bad: Scenario(Closed(1), timeout=bad),
+        [*NOT_A_NUMBER, 0, math.inf],
+    ),
+    "ModelServer(slots)": (ModelServer, [*NOT_A_NUMBER, 0, 1.5]),
+    "ModelServer(service)": (lambda bad: ModelServer(1, bad), [None, "x", -1, math.nan]),
+    "HttpGet(url)": (HttpGet, [None, 1, "x", "https://127.0.0.1"]),
+    "LoadResult.load": (LoadResult.load, [None, 1, b"x"]),
+    "LoadResult.compare": (lambda bad: MODELLED.compare(bad), [None, 1, "x"]),
+    "LoadResult.compare(p)": (lambda bad: MODELLED.compare(MODELLED, bad), [None, "x", -1, 101]),
+    "LoadResult.meets": (lambda bad: MODELLED.meets(p99=bad), [*NOT_A_NUMBER, 0, -1]),
     "shop(scale)": (shop, [None, "huge", 0, -1, 1.5, True]),
     "webapp(slots)": (lambda bad: webapp(slots=bad), [*NOT_A_NUMBER, 0, 1.5]),
     "webapp(service_ms)": (lambda bad: webapp(service_ms=bad), [*NOT_A_NUMBER, math.inf]),

@@ -51,6 +51,7 @@ class HttpGet:
     """
 
     def __init__(self, url: str, idle: int = 2, timeout: float = 10.0) -> None:
+        require(isinstance(url, str), "url", url, "http://host:port/path")
         parts = urlsplit(url)
         usable = parts.scheme == "http" and bool(parts.hostname)
         require(usable, "url", url, "http://host:port/path")

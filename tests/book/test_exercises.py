@@ -87,6 +87,16 @@ def test_a_class_made_from_the_guides_is_refused():
     assert exercise(8, 1).judge(Inherits).status == "refused"
 
 
+def test_a_class_whose_methods_borrow_ours_is_refused():
+    """A class is what its methods are."""
+
+    class Borrows:
+        def __init__(self, get, concurrency, duration, rate):
+            self.test = LoadTest(get, concurrency, duration, rate)
+
+    assert exercise(8, 1).judge(Borrows).status == "refused"
+
+
 def test_borrowing_by_an_import_of_its_own_is_refused():
     """An import within the function is found as well as one above it."""
 

@@ -68,7 +68,7 @@ def failures(ch: Chapter, run: LoadResult) -> None:
     everyone, good = times.mean(), groups["answered"].mean()
     ch.figure(
         "8.3",
-        f"With the failures in it the mean is {everyone:.1f} ms, of answers it is {good:.1f} ms",
+        f"With the failures in it the mean (dashed) is {everyone:.1f} ms, of answers {good:.1f} ms",
         SINCE_START,
         [
             Panel(
@@ -76,7 +76,7 @@ def failures(ch: Chapter, run: LoadResult) -> None:
                 lines,
                 log=True,
                 steps=True,
-                x_marks={"mean of all": everyone, "mean of answers": good},
+                x_marks={"all": everyone, "answers": good},
                 x_label="latency (ms)",
                 x_log=True,
                 height=1.3,
@@ -107,7 +107,7 @@ def knee(
             Panel(
                 "goodput (1/s)",
                 {name: (rates, values) for name, values in good.items()}
-                | {"theory, all in time": (rates, np.minimum(rates, capacity))},
+                | {"theory": (rates, np.minimum(rates, capacity))},
                 height=1.3,
             ),
             Panel("p50 of answers in time (ms)", {"measured": (rates, p50)}, log=True),

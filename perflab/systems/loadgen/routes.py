@@ -43,7 +43,9 @@ class Route:
                     "a name and a value in printable ASCII")  # fmt: skip
         if isinstance(self.body, dict | list) and "content-type" not in map(str.lower, headers):
             headers["Content-Type"] = "application/json"
-        object.__setattr__(self, "body", _as_bytes(self.body))
+        body = _as_bytes(self.body)
+        require(body is None or self.method != "HEAD", "body", self.body, "left out of a HEAD")
+        object.__setattr__(self, "body", body)
         object.__setattr__(self, "headers", headers)
 
     @property

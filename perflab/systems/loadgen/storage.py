@@ -67,6 +67,8 @@ def load(path: str | Path) -> LoadResult:
     ValueError, which says why, for a file that is none, was written by another version, is
     damaged or holds what no run can have brought; OSError where it cannot be read.
     """
+    named = isinstance(path, str | Path)
+    require(named, "path", path, "a file's path")
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:

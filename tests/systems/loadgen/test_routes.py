@@ -56,6 +56,7 @@ def test_a_body_is_bytes_whatever_it_was():
         ("headers", {"headers": {"a": 1}}),
         ("headers", {"headers": "a: b"}),
         ("body", {"body": 3}),
+        ("body", {"body": "x", "method": "HEAD"}),
         ("body", {"body": {"a": math.nan}}),
         ("body", {"body": {"a": object()}}),
         ("weight", {"weight": -1}),
