@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perflab.errors import require
 from perflab.measure.machine import Machine
 from perflab.systems.loadgen.progress import READING_TYPE, SAMPLE_TYPE
 from perflab.systems.loadgen.result import LoadResult
