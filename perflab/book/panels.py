@@ -1,6 +1,6 @@
 """Panels made from results: the same few views of a load test, in every chapter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,28 @@ def over_time(result: LoadResult, p: float = 50, step: float = 0.1) -> tuple[Flo
             values[slot] = np.percentile(inside, p, method="inverted_cdf") * 1e3
     middles = (np.arange(last + 1) + 0.5) * step
     return middles.astype(float), values
+
+
+def distribution(groups: Mapping[str, Floats], marks: Mapping[str, float]) -> Panel:
+    """How many requests took how long, by group, with marks: all in milliseconds, above 0."""
+    times = np.concatenate(list(groups.values()))
+    edges = np.geomspace(times.min(), times.max() * 1.001, 40)
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    return Panel(
+        "requests",
+        {name: (middle, np.histogram(part, edges)[0]) for name, part in groups.items()},
+        log=True,
+        steps=True,
+        x_marks=marks,
+        x_label="latency (ms)",
+        x_log=True,
+        height=1.3,
+    )
+
+
+def highest_memory(runs: Iterable[LoadResult]) -> list[float]:
+    """The server's largest resident memory in each run, in MB."""
+    return [float(np.nanmax(one.readings["server_rss"])) / MB for one in runs]
 
 
 def memory(runs: Mapping[str, LoadResult], height: float = 0.7) -> Panel:

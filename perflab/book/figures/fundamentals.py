@@ -1,6 +1,6 @@
 """Chapter 1's figures. Each title is computed from the result that it stands above."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +46,7 @@ def step(ch: Chapter, first: Floats, second: Floats, memory: MemoryTrace) -> Non
 def two_groups(ch: Chapter, pages: LoadResult, counts: NDArray[np.bool_]) -> None:
     """1.2: how many requests took how long, those apart whose product (by route) had to count."""
     times, slow = pages.response_time[pages.ok] * 1e3, counts[pages.route[pages.ok]]
-    edges = np.geomspace(times.min(), times.max() * 1.001, 40)
-    middle = np.sqrt(edges[1:] * edges[:-1])
     groups = {"found by its key": times[~slow], "has to count": times[slow]}
-    lines = {name: (middle, np.histogram(part, edges)[0]) for name, part in groups.items()}
     mean, p50, p99 = times.mean(), np.median(times), pages.percentile(99) * 1e3
     ch.figure(
         "1.2",
@@ -57,16 +54,7 @@ def two_groups(ch: Chapter, pages: LoadResult, counts: NDArray[np.bool_]) -> Non
         f"the p99 {p99 / p50:.0f}×",
         SINCE_START,
         [
-            Panel(
-                "requests",
-                lines,
-                log=True,
-                steps=True,
-                x_marks={"p50": p50, "mean": mean, "p99": p99},
-                x_label="latency (ms)",
-                x_log=True,
-                height=1.3,
-            ),
+            panels.distribution(groups, {"p50": p50, "mean": mean, "p99": p99}),
             panels.memory({"product pages": pages}),
         ],
         predicted_in=0,
@@ -112,7 +100,9 @@ def clients(ch: Chapter, runs: Mapping[int, LoadResult], most: float) -> None:
             Panel("p50 latency (ms)", {"measured": (users, p50)}, log=True),
             Panel("payments/s", {"measured": (users, rate)}, marks={"4 places ÷ 5 ms": most}),
             Panel("CPU (% of a core)", {"server": (users, cpu)}, height=0.7),
-            Panel("memory (MB)", {"server": (users, _highest(runs.values()))}, height=0.7),
+            Panel(
+                "memory (MB)", {"server": (users, panels.highest_memory(runs.values()))}, height=0.7
+            ),
         ],
         x_log=True,
         predicted_in=1,
@@ -151,7 +141,11 @@ def load(
                 log=True,
                 height=1.3,
             ),
-            Panel("memory (MB)", {"server": (busy, _highest(offered.values()))}, height=0.7),
+            Panel(
+                "memory (MB)",
+                {"server": (busy, panels.highest_memory(offered.values()))},
+                height=0.7,
+            ),
         ],
         predicted_in=0,
     )
@@ -174,8 +168,3 @@ def steps(ch: Chapter, run: LoadResult) -> None:
         ],
         events={"1,000 payments a second": (2.0, 3.0)},
     )
-
-
-def _highest(runs: Iterable[LoadResult]) -> list[float]:
-    """The server's largest resident memory in each run, in MB."""
-    return [float(np.nanmax(one.readings["server_rss"])) / 1e6 for one in runs]

@@ -61,26 +61,14 @@ def freeze(ch: Chapter, run: LoadResult, report: Any, frozen: tuple[float, float
 def failures(ch: Chapter, run: LoadResult) -> None:
     """8.3: how many requests took how long, the failed ones apart."""
     times = run.response_time * 1e3
-    edges = np.geomspace(times.min(), times.max() * 1.001, 40)
-    middle = np.sqrt(edges[1:] * edges[:-1])
     groups = {"failed": times[~run.ok], "answered": times[run.ok]}
-    lines = {name: (middle, np.histogram(part, edges)[0]) for name, part in groups.items()}
     everyone, good = times.mean(), groups["answered"].mean()
     ch.figure(
         "8.3",
         f"With the failures in it the mean (dashed) is {everyone:.1f} ms, of answers {good:.1f} ms",
         SINCE_START,
         [
-            Panel(
-                "requests",
-                lines,
-                log=True,
-                steps=True,
-                x_marks={"all": everyone, "answers": good},
-                x_label="latency (ms)",
-                x_log=True,
-                height=1.3,
-            ),
+            panels.distribution(groups, {"all": everyone, "answers": good}),
             panels.memory({"mixed": run}),
         ],
     )
@@ -97,7 +85,6 @@ def knee(
     good = {name: _goodput(runs) for name, runs in (("measured", live), ("long simulation", model))}
     peak = int(np.argmax(good["measured"]))
     p50 = [run.percentile(50) * 1e3 if run.ok.any() else np.nan for run in live.values()]
-    memory = [float(np.nanmax(run.readings["server_rss"])) / 1e6 for run in live.values()]
     ch.figure(
         "8.7",
         f"Goodput peaks at {rates[peak]:,}/s offered; at {rates[-1]:,}/s "
@@ -111,7 +98,9 @@ def knee(
                 height=1.3,
             ),
             Panel("p50 of answers in time (ms)", {"measured": (rates, p50)}, log=True),
-            Panel("memory (MB)", {"server": (rates, memory)}, height=0.7),
+            Panel(
+                "memory (MB)", {"server": (rates, panels.highest_memory(live.values()))}, height=0.7
+            ),
         ],
         predicted_in=0,
     )
