@@ -27,6 +27,41 @@ class LoadError(PerflabError):
     """The load generator itself failed: nothing can be said about the server."""
 
 
+class AcquireTimeoutError(PerflabError, TimeoutError):
+    """Nothing became free in the time that the caller was ready to wait."""
+
+
+class ClosedError(PerflabError):
+    """It was used after it had been closed, or closed while the caller waited."""
+
+
+class DoubleReleaseError(PerflabError):
+    """Something was given back that had been given back before, or came from elsewhere."""
+
+
+class CircuitOpenError(PerflabError):
+    """The breaker is open, or half-open with all its probes under way: the call was not made."""
+
+
+class BulkheadFullError(PerflabError):
+    """Every slot of the bulkhead was held for as long as the caller was ready to wait."""
+
+
+class ReentrantLoadError(PerflabError):
+    """A load of a key asked for that same key: it would have waited for itself."""
+
+
+class StageError(PerflabError):
+    """A stage of a pipeline, or its source, failed; `item` is what it failed on.
+
+    The original error is its `__cause__`.
+    """
+
+    def __init__(self, message: str, item: object = None) -> None:
+        super().__init__(message)
+        self.item = item
+
+
 def require(condition: bool, name: str, value: object, allowed: str) -> None:
     """Refuse an argument: ValueError that names it, shows its value and says what is allowed."""
     if not condition:

@@ -1,4 +1,7 @@
-"""Contracts: every check on every implementation; ours pass all, others fail just the listed."""
+"""Contracts: every check on every implementation; ours pass all, others fail just the listed.
+
+A pattern's implementations stand in `tests/cases/<pattern>.py`: ours, the guide's, wrong ones.
+"""
 
 import functools
 import random
@@ -10,6 +13,7 @@ from perflab.contracts import checks_of, judge, loadtest, timing
 from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare
 from perflab.systems import model_tester
+from tests import cases
 from tests.solutions import fundamentals as answers
 from tests.solutions import loadtesting as testers
 
@@ -85,6 +89,7 @@ FAILS = [
         loadtest.on_virtual_time(testers.Unread),
         {"latency includes the body", "connections are used again"},
     ),
+    *((case.CONTRACT, thing, fails) for case in cases.ALL for thing, fails in case.FAILS),
 ]
 
 
@@ -112,7 +117,7 @@ def test_the_guides_tester_fails_whatever_go_would_choose(seed):
     assert not any(evidence.holds for evidence in judge(loadtest, tester).values())
 
 
-@pytest.mark.parametrize("contract", [timing, loadtest])
+@pytest.mark.parametrize("contract", [timing, loadtest, *(case.CONTRACT for case in cases.ALL)])
 def test_every_check_has_a_hint_and_a_statement_of_its_own(contract):
     """A reader who fails a check learns what to look at."""
     found = checks_of(contract)

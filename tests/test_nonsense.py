@@ -43,6 +43,7 @@ from perflab.systems import (
     webapp,
 )
 from perflab.systems.loadgen import arrival_times
+from tests import cases
 
 MODELLED = run_model(ModelServer(), Closed(1, requests=1_000))
 NOT_A_NUMBER = [None, "x", [], {}, True, math.nan, -1, object()]
@@ -248,6 +249,8 @@ CALLS = {
     "knob(function)": (knob, [None, 1, "x"]),
     "judge(contract)": (lambda bad: judge(bad, print), [None, 1, math]),
 }
+for _case in cases.ALL:
+    CALLS |= _case.NONSENSE
 TRIED = [(name, bad) for name, (_, values) in CALLS.items() for bad in values]
 
 

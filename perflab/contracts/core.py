@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from perflab.contracts.child import in_child
 from perflab.errors import require
 
 
@@ -31,11 +32,19 @@ class Check:
     run: Callable[[Any], Evidence]
 
 
-def check(statement: str, hint: str = "") -> Callable[[Callable[[Any], Evidence]], Check]:
-    """Mark a function as one check of the contract that its module is."""
+def check(
+    statement: str, hint: str = "", *, may_hang: bool = False
+) -> Callable[[Callable[[Any], Evidence]], Check]:
+    """Mark a function as one check of the contract that its module is.
+
+    What `may_hang`, leak threads or spin for ever is tried in a child process with a deadline:
+    the check then fails, and nothing of it stays behind.
+    """
 
     def mark(function: Callable[[Any], Evidence]) -> Check:
-        return Check(statement, hint, function)
+        if not may_hang:
+            return Check(statement, hint, function)
+        return Check(statement, hint, lambda thing: Evidence(*in_child(function, thing)))
 
     return mark
 
