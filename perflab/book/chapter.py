@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from perflab.book import plots, scoreboard, show
+from perflab.book import kept, plots, scoreboard, show
 from perflab.book.claims import claim as claim_of
 from perflab.book.exercises import exercise
 from perflab.book.predictions import Choice, Interval, Kind, Place
@@ -21,6 +21,7 @@ from perflab.book.records import Record
 from perflab.book.widgets import Live, ask
 from perflab.contracts import checks_of, judge
 from perflab.errors import DifferentMachinesError, require
+from perflab.systems import LoadResult
 
 T = TypeVar("T")
 
@@ -188,6 +189,13 @@ class Chapter:
             show.line(str(refused))
         self.record.add("runs", claim=claim, name=name, summary=summary)
         show.baseline(name, summary, earlier)
+
+    def against_last(self, name: str, result: LoadResult, p: float = 99) -> None:
+        """Compare a load run with the last one of this name, request by request, then keep it.
+
+        Both stand whole in my/runs. ValueError as `perflab.book.kept` says.
+        """
+        show.line(kept.against_last(f"{self.number} {name}", result, p))
 
     # ── exercises and summing up
 

@@ -44,7 +44,10 @@ class Exercise:
         try:
             return self.tests(answer)
         except NotImplementedError:
-            return Judgement("not attempted", "Replace the body of the function, then run again.")
+            return Judgement(
+                "not attempted",
+                "Write it in place of the line that says «your turn», then run again.",
+            )
         except (Exception, SystemExit) as error:
             return Judgement("wrong", f"Your function raised {type(error).__name__}: {error}")
 
