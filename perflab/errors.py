@@ -23,6 +23,10 @@ class ServerError(PerflabError):
     """A server did not start, or died while it was needed."""
 
 
+class MissingProgramError(ServerError):
+    """A server's program is not on this machine; the message says what to install."""
+
+
 class LoadError(PerflabError):
     """The load generator itself failed: nothing can be said about the server."""
 
@@ -60,6 +64,10 @@ class StageError(PerflabError):
     def __init__(self, message: str, item: object = None) -> None:
         super().__init__(message)
         self.item = item
+
+
+class PanicError(PerflabError):
+    """What ends the whole process in Go, in a port of Go code: a send on a closed channel."""
 
 
 def require(condition: bool, name: str, value: object, allowed: str) -> None:

@@ -36,10 +36,12 @@ from perflab.systems import (
     Scenario,
     Server,
     neighbour,
+    postgres,
     run_load,
     run_locust,
     run_model,
     shop,
+    valkey,
     webapp,
 )
 from perflab.systems.loadgen import arrival_times
@@ -125,6 +127,13 @@ CALLS = {
     "webapp(service_ms)": (lambda bad: webapp(service_ms=bad), [*NOT_A_NUMBER, math.inf]),
     "webapp(service)": (lambda bad: webapp(service=bad), [None, "normal", 1]),
     "webapp(port)": (lambda bad: webapp(port=bad), [-1, 70_000, "x", None]),
+    "valkey(max_bytes)": (lambda bad: valkey(max_bytes=bad), [*NOT_A_NUMBER, 1.5]),
+    "valkey(policy)": (lambda bad: valkey(policy=bad), [None, 1, "lru", []]),
+    "postgres(settings)": (
+        lambda bad: postgres(settings=bad),
+        [1, "x", [], {1: 2}, {"a b": 1}, {"a": None}, {"a": "\0"}],
+    ),
+    "postgres(timeout)": (lambda bad: postgres(timeout=bad), [*NOT_A_NUMBER, 0, math.inf]),
     "neighbour(after)": (neighbour, NOT_A_NUMBER),
     "Chapter(number)": (Chapter, [None, 0, 11, "1", True, 1.5]),
     "Chapter(scale)": (lambda bad: Chapter(1, bad), ["huge", 1, ""]),

@@ -1,5 +1,6 @@
 """Real things to measure: the shop's data, the servers that serve it, the load on them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # A supervised child pays for what is imported here: nothing heavy.
@@ -22,23 +23,23 @@ if TYPE_CHECKING:
         run_locust,
         run_model,
     )
+    from perflab.systems.postgresserver import PostgresServer, postgres
+    from perflab.systems.valkeyserver import ValkeyServer, valkey
 
+HOME = {"HttpGet": "httpget", "postgres": "postgresserver", "PostgresServer": "postgresserver",
+        "valkey": "valkeyserver", "ValkeyServer": "valkeyserver"}  # fmt: skip
 LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress")  # fmt: skip
 
 __all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
+           "postgres", "PostgresServer", "valkey", "ValkeyServer",
            "run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress", "HttpGet"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """The clients' names, when they are used: no server's process needs them."""
-    if name in LOADGEN:
-        from perflab.systems import loadgen
-
-        return getattr(loadgen, name)
-    if name == "HttpGet":
-        from perflab.systems.httpget import HttpGet
-
-        return HttpGet
+    """Names that no server's process needs, when they are used."""
+    home = "loadgen" if name in LOADGEN else HOME.get(name)
+    if home is not None:
+        return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ notebook's kernel does not reach them.
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ class Server:
 
     `command` is run with `{port}` and `{fd}` replaced where they stand as words of their own:
     the port it has to serve, and the descriptor of a socket that listens there already (with
-    `inherits_socket`). `ready(port, timeout)` returns when the server answers and raises OSError
+    `inherits_socket`); and with `{folder}` replaced anywhere: a folder that is its own and that
+    goes with it. `ready(port, timeout)` returns when the server answers and raises OSError
     when it does not yet. `port` 0 means a free one. Nothing runs until `start()` or `with`.
 
     State: the supervisor's process and the folder it will remove (both None when nothing was
@@ -41,6 +43,9 @@ class Server:
     """
 
     name = "server"
+    ends_by = signal.SIGTERM  # what `stop` sends; SIGKILL follows where that does not help
+    leaves_by = signal.SIGKILL  # what it is ended by when this process has gone
+    user: int | None = None  # the number of the user to run it as; None: as this process
 
     def __init__(
         self,
@@ -164,12 +169,23 @@ class Server:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<{self.name} {self.url} pid={self._pid}>"
+        return f"<{self.name} on {HOST}:{self._port} pid={self._pid}>"
+
+    def _prepare(self, folder: Path) -> None:
+        """Put into its folder what the server needs before its first start."""
 
     def _open_supervisor(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="perflab-"))
+        folder = Path(tempfile.mkdtemp(prefix="perflab-"))
+        try:
+            self._prepare(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._folder = folder
         script = [sys.executable, "-I", "-S", str(SUPERVISOR)]
-        about = [str(self._folder), str(self._wanted_port), self._mode]
+        user = -1 if self.user is None else self.user
+        signals = [f"{int(self.ends_by)}", f"{int(self.leaves_by)}"]
+        about = [str(self._folder), str(self._wanted_port), self._mode, f"{user}", *signals]
         with (self._folder / "output.log").open("ab") as log:
             self._supervisor = subprocess.Popen(
                 [*script, *about, *self._command],

@@ -2,7 +2,10 @@
 
 Run as a script with the standard library alone (`python -I -S supervisor.py …`, some 20 ms):
 
-    supervisor.py FOLDER PORT inherit|bind COMMAND…
+    supervisor.py FOLDER PORT inherit|bind USER END LEAVE COMMAND…
+
+USER is the number of the user to run it as, or -1 for our own; END and LEAVE are the numbers of
+the signals that end it cleanly, and that end it when its owner has gone (9: at once).
 
 It speaks with its owner over two pipes. Each line on stdin is `NUMBER LETTER`, each is answered
 by one line on stdout, `NUMBER word…`; an owner that was interrupted before it read an answer
@@ -12,13 +15,13 @@ skips it by its number.
     ?  how is it             → running | exited CODE
     P  stop it for a while   → as ?
     C  let it go on          → as ?
-    T  end it (SIGTERM, after GRACE seconds SIGKILL) → exited CODE
+    T  end it (END, after GRACE seconds SIGKILL) → exited CODE
     K  end it at once        → exited CODE
 
 When stdin ends, or the owner has gone without closing it (a fork of the owner may hold the pipe),
-the server's whole process group gets SIGKILL, which works on stopped processes too, and FOLDER is
-removed. All signals come from here, the server's parent: as long as it is not reaped, its number
-cannot have gone to another process.
+the server's whole process group gets LEAVE and soon SIGKILL, which works on stopped processes too,
+and FOLDER is removed. All signals come from here, the server's parent: as long as it is not
+reaped, its number cannot have gone to another process.
 """
 
 import os
@@ -28,7 +31,8 @@ import socket
 import sys
 from contextlib import suppress
 
-GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+GRACE = 2.0  # seconds between END and SIGKILL
+LEAVE_GRACE = 0.5  # seconds between LEAVE and SIGKILL
 TICK = 0.25  # seconds between two looks at the owner and the server
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 LINUX = sys.platform == "linux"
@@ -43,10 +47,15 @@ class Supervisor:
     signal that ended it). One thread; no locks.
     """
 
-    def __init__(self, port: int, inherit: bool, command: list[str]) -> None:
+    def __init__(
+        self, folder: str, port: int, inherit: bool, user: int, end: int, command: list[str]
+    ) -> None:
         self.owner = os.getppid()
+        self.folder = folder
         self.port = port
         self.inherit = inherit
+        self.user = user
+        self.end_signal = end
         self.command = command
         self.pid = 0
         self.stopped = False
@@ -80,7 +89,7 @@ class Supervisor:
         elif letter == "C":
             self.resume()
         elif letter == "T":
-            self.end()
+            self.end(self.end_signal, GRACE)
         elif letter == "K":
             self.kill()
         return "running" if self.pid else f"exited {self.code}"
@@ -107,14 +116,14 @@ class Supervisor:
 
     def spawn(self, fd: int) -> None:
         words = {"{port}": str(self.port), "{fd}": str(fd)}
-        command = [words.get(word, word) for word in self.command]
+        command = [words.get(word, word).replace("{folder}", self.folder) for word in self.command]
         supervisor = os.getpid()
         # Held back until the child has no handler of ours: Python forgets what came before.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                become(command, fd, supervisor)
+                become(command, fd, supervisor, self.user)
             except BaseException as error:
                 os.write(2, f"{command[0]}: {error}\n".encode())
             finally:
@@ -144,12 +153,13 @@ class Supervisor:
         self.send(signal.SIGCONT)
         self.stopped = False
 
-    def end(self) -> None:
-        """SIGTERM, and SIGKILL where that has not helped within GRACE or the owner has gone."""
-        self.send(signal.SIGTERM)
-        self.resume()  # a stopped process would keep SIGTERM waiting
-        for _ in range(int(GRACE / 0.01)):
-            if not self.pid or not self.owned():
+    def end(self, number: int, grace: float, abandoned: bool = False) -> None:
+        """Send this signal, and SIGKILL where that has not helped in `grace` seconds, or at once
+        when the owner goes meanwhile."""
+        self.send(number)
+        self.resume()  # a stopped process would keep the signal waiting
+        for _ in range(int(grace / 0.01)):
+            if not self.pid or not (abandoned or self.owned()):
                 break
             select.select([], [], [], 0.01)
             self.reap()
@@ -172,14 +182,22 @@ class Supervisor:
         self.pid, self.stopped, self.code = 0, False, os.waitstatus_to_exitcode(status)
 
 
-def become(command: list[str], fd: int, supervisor: int) -> None:
+def become(command: list[str], fd: int, supervisor: int, user: int) -> None:
     """Turn this forked child into the server: own group, own output, no pipe of ours."""
     os.setpgid(0, 0)
     if LINUX:
-        import ctypes
+        import ctypes  # before the user changes, who may not read our Python
 
+        prctl = ctypes.CDLL(None).prctl
+    if user >= 0:
+        import pwd
+
+        os.setgroups([])
+        os.setgid(pwd.getpwuid(user).pw_gid)
+        os.setuid(user)
+    if LINUX:
         # For the case that somebody kills the supervisor itself.
-        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != supervisor:
             return
     for number in (*ENDING, signal.SIGPIPE):
@@ -192,18 +210,21 @@ def become(command: list[str], fd: int, supervisor: int) -> None:
     os.execvp(command[0], command)
 
 
-def main(folder: str, port: str, mode: str, *command: str) -> None:
+def main(
+    folder: str, port: str, mode: str, user: str, end: str, leaving: str, *command: str
+) -> None:
     def leave(number: int, frame: object) -> None:
         sys.exit(128 + number)  # so that what `finally` says below is done
 
-    supervisor = Supervisor(int(port), mode == "inherit", list(command))
+    inherit = mode == "inherit"
+    supervisor = Supervisor(folder, int(port), inherit, int(user), int(end), list(command))
     try:
         for number in ENDING:
             signal.signal(number, leave)
         with suppress(OSError):  # a pipe broke: the owner has gone
             supervisor.serve()
     finally:
-        supervisor.kill()
+        supervisor.end(int(leaving), LEAVE_GRACE, abandoned=True)
         import shutil
 
         shutil.rmtree(folder, ignore_errors=True)

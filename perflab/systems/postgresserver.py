@@ -1,0 +1,183 @@
+"""`postgres()`: a real PostgreSQL server of one's own, with an empty database."""
+
+import functools
+import locale
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from perflab.errors import ServerError, require
+from perflab.systems.programs import program
+from perflab.systems.servers import HOST, Server
+
+if TYPE_CHECKING:
+    import psycopg
+
+USER = "perflab"
+LOCALES = ("en_US.UTF-8", "C.UTF-8", "C")  # the first that this machine has
+# What a laptop's experiment needs otherwise than a server does; `settings` overrides it.
+SETTINGS: dict[str, str | int | float | bool] = {
+    "max_connections": 100,
+    "autovacuum": False,  # statistics change when an experiment says so, not in its middle
+    "jit": False,  # compiling a query takes longer than these queries run
+}
+
+
+class PostgresServer(Server):
+    """A running PostgreSQL: a `Server` with a password that nobody else knows."""
+
+    name = "PostgreSQL server"
+    ends_by = signal.SIGINT  # fast shutdown: does not wait for clients
+    leaves_by = signal.SIGQUIT  # immediate, but takes its shared memory along
+
+    def __init__(
+        self, settings: Mapping[str, str | int | float | bool], *, port: int, timeout: float
+    ) -> None:
+        self._password = secrets.token_urlsafe(24)
+        self._program = program("postgres")
+        self.user = _account() if os.geteuid() == 0 else None  # it refuses to run as root
+        command = [self._program, "-D", "{folder}/data", "-h", HOST, "-p", "{port}"]
+        command += ["-k", "{folder}"]
+        for name, value in {**SETTINGS, **settings}.items():
+            command += ["-c", f"{name}={value}"]
+        ready = functools.partial(_answers, self._password)
+        super().__init__(command, ready, port=port, inherits_socket=False, timeout=timeout)
+
+    @property
+    def url(self) -> str:
+        """For `psycopg.connect`, password included: not for printing."""
+        return _url(self._password, self.port)
+
+    def connect(self, timeout: float = 5.0, **options: Any) -> "psycopg.Connection":
+        """A new connection (psycopg 3); `options` are those of `psycopg.connect`."""
+        import psycopg
+
+        if not self.pid:
+            raise ServerError(f"the {self.name} was never started")
+        return psycopg.connect(self.url, connect_timeout=max(1, round(timeout)), **options)
+
+    # Each backend has a process group of its own, which the supervisor's signals do not reach.
+
+    def pause(self) -> None:
+        """Freeze it and all its backends: connections stay open and nobody answers."""
+        super().pause()  # first: from here on there are no new backends
+        for backend in self._backends():
+            with suppress(psutil.NoSuchProcess):
+                backend.suspend()
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        for backend in self._backends():
+            with suppress(psutil.NoSuchProcess):
+                backend.resume()
+        super().resume()
+
+    def kill(self) -> None:
+        """End it and all its backends at once (SIGKILL), as a crash would."""
+        backends = self._backends()
+        super().kill()
+        for backend in backends:
+            with suppress(psutil.NoSuchProcess):
+                backend.kill()
+        psutil.wait_procs(backends, timeout=2)
+
+    def restart(self) -> None:
+        """Kill it if it runs, and start it again on the same port; it recovers from its log."""
+        with self._lock:
+            self.kill()
+            super().restart()
+
+    def _backends(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.pid).children(recursive=True) if self.pid else []
+        except psutil.NoSuchProcess:
+            return []
+
+    def _prepare(self, folder: Path) -> None:
+        """A new cluster, as initdb makes it; only the password lets anyone in."""
+        secret = folder / "password"
+        secret.touch(0o600)
+        secret.write_text(self._password)
+        if self.user is not None:
+            for path in (folder, secret):
+                shutil.chown(path, self.user)
+        command = [program("initdb", beside=self._program), "-D", str(folder / "data")]
+        command += ["-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8"]
+        command += [f"--locale={_locale()}", "--no-sync", "--no-instructions"]
+        groups = None if self.user is None else []
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=60,
+            user=self.user, extra_groups=groups,
+        )  # fmt: skip
+        secret.unlink()
+        if done.returncode:
+            raise ServerError(f"the {self.name} could not be set up:\n{done.stderr.strip()}")
+
+
+def postgres(
+    *,
+    settings: Mapping[str, str | int | float | bool] | None = None,
+    port: int = 0,
+    timeout: float = 30.0,
+) -> PostgresServer:
+    """A PostgreSQL server on a free port of 127.0.0.1, in a process of its own.
+
+        with postgres(settings={"max_connections": 30}) as server:
+            with server.connect() as connection:
+                connection.execute("SELECT version()").fetchone()
+
+    `settings` are those of postgresql.conf. Its database, named postgres, is empty.
+
+    Raises ValueError for a bad argument, MissingProgramError where there is no PostgreSQL on this
+    machine, and on entry ServerError where it does not start.
+    """
+    settings = {} if settings is None else settings
+    named = isinstance(settings, Mapping) and all(
+        isinstance(name, str) and name.replace("_", "").replace(".", "").isalnum()
+        and isinstance(value, str | int | float | bool) and "\0" not in str(value)
+        for name, value in settings.items()
+    )  # fmt: skip
+    require(named, "settings", settings, "names of settings with their values")
+    return PostgresServer(settings, port=port, timeout=timeout)
+
+
+def _url(password: str, port: int) -> str:
+    return f"postgresql://{USER}:{password}@{HOST}:{port}/postgres"
+
+
+def _answers(password: str, port: int, timeout: float) -> None:
+    import psycopg
+
+    try:
+        psycopg.connect(_url(password, port), connect_timeout=max(1, round(timeout))).close()
+    except psycopg.OperationalError as error:
+        raise ConnectionError(str(error)) from error
+
+
+def _account() -> int:
+    """A user without rights to run it as: its own, where a package has made one, or nobody."""
+    import pwd
+
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+    raise ServerError("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+
+
+def _locale() -> str:
+    """A locale in UTF-8 that this machine has, asked without changing this process's own."""
+    for name in LOCALES:
+        with suppress(locale.Error):
+            before = locale.setlocale(locale.LC_COLLATE)
+            locale.setlocale(locale.LC_COLLATE, name)
+            locale.setlocale(locale.LC_COLLATE, before)
+            return name
+    return "C"
