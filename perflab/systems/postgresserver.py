@@ -112,7 +112,7 @@ class PostgresServer(Server):
         command = [program("initdb", beside=self._program), "-D", str(folder / "data")]
         command += ["-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8"]
         command += [f"--locale={_locale()}", "--no-sync", "--no-instructions"]
-        groups = None if self.user is None else []
+        groups: list[str] | None = None if self.user is None else []
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=60,
             user=self.user, extra_groups=groups,

@@ -136,16 +136,18 @@ def test_a_restart_takes_running_connections_with_it():
 
 def test_a_full_valkey_refuses_or_forgets_as_it_was_told():
     """Without a policy a write fails; with one an old key goes."""
-    value = b"x" * 100_000
+
+    def fill(client):
+        for number in range(100):
+            client.set(f"{number}", b"x" * 100_000)
+
     with valkey(max_bytes=5_000_000) as server:
         client = server.client()
-        client.mset({f"{number}": value for number in range(100)})  # checked before, not within
         with pytest.raises(valkey_client.exceptions.OutOfMemoryError):
-            client.set("one more", value)
+            fill(client)
     with valkey(max_bytes=5_000_000, policy="allkeys-lru") as server:
         client = server.client()
-        for number in range(100):
-            client.set(f"{number}", value)
+        fill(client)
         assert 0 < client.dbsize() < 100
 
 
