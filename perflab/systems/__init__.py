@@ -24,15 +24,18 @@ if TYPE_CHECKING:
         run_model,
     )
     from perflab.systems.postgresserver import PostgresServer, postgres
+    from perflab.systems.slowlink import Link, LinkCounts, link
     from perflab.systems.valkeyserver import ValkeyServer, valkey
 
-HOME = {"HttpGet": "httpget", "postgres": "postgresserver", "PostgresServer": "postgresserver",
+HOME = {"HttpGet": "httpget", "link": "slowlink", "Link": "slowlink", "LinkCounts": "slowlink",
+        "postgres": "postgresserver", "PostgresServer": "postgresserver",
         "valkey": "valkeyserver", "ValkeyServer": "valkeyserver"}  # fmt: skip
 LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress")  # fmt: skip
 
 __all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
            "postgres", "PostgresServer", "valkey", "ValkeyServer",
+           "link", "Link", "LinkCounts",
            "run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress", "HttpGet"]  # fmt: skip
 
