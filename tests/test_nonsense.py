@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+import sqlite3
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from perflab.systems import (
     Route,
     Scenario,
     Server,
+    explain,
     link,
     neighbour,
     postgres,
@@ -140,6 +142,12 @@ CALLS = {
     "link(delay)": (lambda bad: link("http://127.0.0.1:9", delay=bad), [*NOT_A_NUMBER, math.inf]),
     "link(jitter)": (lambda bad: link("http://127.0.0.1:9", jitter=bad), [*NOT_A_NUMBER, 61]),
     "link(seed)": (lambda bad: link("http://127.0.0.1:9", seed=bad), [*NOT_A_NUMBER, 1.5]),
+    "explain(connection)": (lambda bad: explain(bad, "SELECT 1"), [None, 1, "x"]),
+    "explain(query)": (
+        lambda bad: explain(sqlite3.connect(":memory:"), bad),
+        [None, 1, "", "DELETE FROM users"],
+    ),
+    "Shop.copy_to": (lambda bad: shop(100).copy_to(bad), [None, 1, "x"]),
     "neighbour(after)": (neighbour, NOT_A_NUMBER),
     "Chapter(number)": (Chapter, [None, 0, 11, "1", True, 1.5]),
     "Chapter(scale)": (lambda bad: Chapter(1, bad), ["huge", 1, ""]),

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         run_locust,
         run_model,
     )
+    from perflab.systems.plans import QueryPlan, explain
     from perflab.systems.postgresserver import PostgresServer, postgres
     from perflab.systems.slowlink import Link, LinkCounts, link
     from perflab.systems.valkeyserver import ValkeyServer, valkey
 
-HOME = {"HttpGet": "httpget", "link": "slowlink", "Link": "slowlink", "LinkCounts": "slowlink",
+HOME = {"HttpGet": "httpget", "explain": "plans", "QueryPlan": "plans",
+        "link": "slowlink", "Link": "slowlink", "LinkCounts": "slowlink",
         "postgres": "postgresserver", "PostgresServer": "postgresserver",
         "valkey": "valkeyserver", "ValkeyServer": "valkeyserver"}  # fmt: skip
 LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
@@ -35,7 +37,7 @@ LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Ope
 
 __all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
            "postgres", "PostgresServer", "valkey", "ValkeyServer",
-           "link", "Link", "LinkCounts",
+           "link", "Link", "LinkCounts", "explain", "QueryPlan",
            "run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress", "HttpGet"]  # fmt: skip
 

@@ -14,10 +14,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from perflab.errors import require
+
+if TYPE_CHECKING:
+    from perflab.systems.postgresserver import PostgresServer
 
 DATA = Path(__file__).parents[2] / "data"
 SCALES = {"quick": 100_000, "full": 1_000_000}  # order items
@@ -44,6 +47,15 @@ class Shop:
         with closing(self.connect()) as shared:
             shared.backup(own)
         return own
+
+    def copy_to(self, server: "PostgresServer") -> None:
+        """Load a copy into a PostgreSQL server: same tables, same rows, keys and statistics.
+
+        ValueError for what is no such server, psycopg's error where a table is there already.
+        """
+        from perflab.systems.shopcopy import copy_to  # a server's process does without psycopg
+
+        copy_to(self, server)
 
 
 def shop(
