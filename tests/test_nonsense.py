@@ -129,6 +129,7 @@ CALLS = {
     "webapp(slots)": (lambda bad: webapp(slots=bad), [*NOT_A_NUMBER, 0, 1.5]),
     "webapp(service_ms)": (lambda bad: webapp(service_ms=bad), [*NOT_A_NUMBER, math.inf]),
     "webapp(service)": (lambda bad: webapp(service=bad), [None, "normal", 1]),
+    "webapp(tls)": (lambda bad: webapp(tls=bad), [None, True, "1.1", 1.3]),
     "webapp(port)": (lambda bad: webapp(port=bad), [-1, 70_000, "x", None]),
     "valkey(max_bytes)": (lambda bad: valkey(max_bytes=bad), [*NOT_A_NUMBER, 1.5]),
     "valkey(policy)": (lambda bad: valkey(policy=bad), [None, 1, "lru", []]),

@@ -1,6 +1,5 @@
 """`postgres()`: a real PostgreSQL server of one's own, with an empty database."""
 
-import functools
 import locale
 import os
 import secrets
@@ -48,8 +47,7 @@ class PostgresServer(Server):
         command += ["-k", "{folder}"]
         for name, value in {**SETTINGS, **settings}.items():
             command += ["-c", f"{name}={value}"]
-        ready = functools.partial(_answers, self._password)
-        super().__init__(command, ready, port=port, inherits_socket=False, timeout=timeout)
+        super().__init__(command, port=port, inherits_socket=False, timeout=timeout)
 
     @property
     def url(self) -> str:
@@ -100,6 +98,9 @@ class PostgresServer(Server):
             return psutil.Process(self.pid).children(recursive=True) if self.pid else []
         except psutil.NoSuchProcess:
             return []
+
+    def _answers(self, port: int, timeout: float) -> None:
+        _greet(self._password, port, timeout)
 
     def _prepare(self, folder: Path) -> None:
         """A new cluster, as initdb makes it; only the password lets anyone in."""
@@ -153,7 +154,7 @@ def _url(password: str, port: int) -> str:
     return f"postgresql://{USER}:{password}@{HOST}:{port}/postgres"
 
 
-def _answers(password: str, port: int, timeout: float) -> None:
+def _greet(password: str, port: int, timeout: float) -> None:
     import psycopg
 
     try:

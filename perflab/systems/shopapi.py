@@ -17,10 +17,12 @@ import json
 import os
 import socket
 import sqlite3
+import ssl
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -34,7 +36,7 @@ from starlette.routing import BaseRoute, Route
 from perflab.measure.monitor import RequestMonitor
 from perflab.systems.remote import RemoteParty, constant, exponential
 from perflab.systems.shop import open_read_only
-from perflab.systems.webapp import Settings
+from perflab.systems.webapp import CERTIFICATE, KEY, Settings
 
 PAGE = """
     SELECT id, name, category, price, description,
@@ -168,8 +170,8 @@ async def as_json(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "internal error"}, 500)
 
 
-def serve(settings: Settings, fd: int) -> None:
-    """Serve on the listening socket `fd` until SIGTERM."""
+def serve(settings: Settings, fd: int, folder: Path) -> None:
+    """Serve on the listening socket `fd` until SIGTERM; certificate and key are in `folder`."""
     api = Api(settings)
     app = Starlette(
         routes=[*api.routes(), *more_routes(settings.routes, settings)],
@@ -184,7 +186,13 @@ def serve(settings: Settings, fd: int) -> None:
         access_log=settings.log_requests,
         timeout_keep_alive=3600,  # a tester's idle connection stays open
         timeout_graceful_shutdown=1,
+        ssl_certfile=folder / CERTIFICATE if settings.tls else None,
+        ssl_keyfile=folder / KEY if settings.tls else None,
     )
+    config.load()
+    if config.ssl is not None:
+        version = ssl.TLSVersion[f"TLSv{settings.tls.replace('.', '_')}"]
+        config.ssl.minimum_version = config.ssl.maximum_version = version
     server = uvicorn.Server(config)
     api.connections = server.server_state.connections
     server.run(sockets=[socket.socket(fileno=fd)])
@@ -192,4 +200,4 @@ def serve(settings: Settings, fd: int) -> None:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    serve(Settings(**json.loads(sys.argv[1])), int(sys.argv[2]))
+    serve(Settings(**json.loads(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3]))

@@ -49,7 +49,7 @@ class Link(Server):
         self._settings = settings
         about = [f"{parts.hostname}", f"{parts.port}"]
         program = [sys.executable, "-I", "-S", str(PROXY)]
-        super().__init__([*program, "{fd}", f"{{folder}}/{CONTROL}", *about], self._set_up)
+        super().__init__([*program, "{fd}", f"{{folder}}/{CONTROL}", *about])
 
     @property
     def url(self) -> str:
@@ -77,7 +77,7 @@ class Link(Server):
         """End every open connection in the direction to the client alone; how many there were."""
         return int(self._told({"half_close": True})["connections"])
 
-    def _set_up(self, port: int, timeout: float) -> None:
+    def _answers(self, port: int, timeout: float) -> None:
         self._told({"set": self._settings}, timeout)
 
     def _told(self, asked: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:

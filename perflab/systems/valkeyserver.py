@@ -1,6 +1,5 @@
 """`valkey()`: a real Valkey server of one's own, empty, that keeps nothing on disk."""
 
-import functools
 import secrets
 import socket
 from pathlib import Path
@@ -36,8 +35,7 @@ class ValkeyServer(Server):
         self._password = secrets.token_urlsafe(24)
         self._limits = {"max_bytes": max_bytes, "policy": policy}
         command = [program("valkey-server"), "{folder}/valkey.conf", "--port", "{port}"]
-        ready = functools.partial(_answers, self._password)
-        super().__init__(command, ready, port=port, inherits_socket=False, timeout=timeout)
+        super().__init__(command, port=port, inherits_socket=False, timeout=timeout)
 
     @property
     def url(self) -> str:
@@ -55,6 +53,9 @@ class ValkeyServer(Server):
     def _must_have_started(self) -> None:
         if not self.pid:
             raise ServerError(f"the {self.name} was never started")
+
+    def _answers(self, port: int, timeout: float) -> None:
+        _greet(self._password, port, timeout)
 
     def _prepare(self, folder: Path) -> None:
         path = folder / "valkey.conf"
@@ -85,7 +86,7 @@ def valkey(
     return ValkeyServer(max_bytes, policy, port=port, timeout=timeout)
 
 
-def _answers(password: str, port: int, timeout: float) -> None:
+def _greet(password: str, port: int, timeout: float) -> None:
     """Log in and ask for a PONG, in the server's own protocol (RESP)."""
     words = ("AUTH", password), ("PING",)
     asked = "".join(

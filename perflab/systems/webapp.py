@@ -1,8 +1,10 @@
 """`webapp()`: the shop's web API as a server of its own, and what it tells about itself."""
 
 import json
+import ssl
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from perflab.systems.servers import HOST, Server
 from perflab.systems.shop import Shop
 from perflab.systems.shop import shop as make_shop
 
+AUTHORITY, CERTIFICATE, KEY = "authority.pem", "certificate.pem", "key.pem"
 HOUR_MS = 3_600_000
 MOST = 2**31  # of a whole number
 
@@ -33,6 +36,7 @@ class Settings:
     trace_size: int = 200_000
     log_requests: bool = False
     routes: str = ""
+    tls: str = ""  # the one version spoken, "1.2" or "1.3"; "" for none
 
     def __post_init__(self) -> None:
         for name, least in {"slots": 1, "seed": 0, "slow_every": 0, "threads": 1}.items():
@@ -46,6 +50,8 @@ class Settings:
         require(known, "service", self.service, "'constant' or 'exponential'")
         said = isinstance(self.log_requests, bool)
         require(said, "log_requests", self.log_requests, "true or false")
+        spoken = isinstance(self.tls, str) and self.tls in ("", "1.2", "1.3")
+        require(spoken, "tls", self.tls, "'1.2', '1.3', or '' for plain HTTP")
         where = isinstance(self.routes, str) and self.routes.count(":") == (self.routes != "")
         where = where and not self.routes.startswith(":") and not self.routes.endswith(":")
         require(where, "routes", self.routes, "'package.module:function'")
@@ -93,8 +99,25 @@ class WebApp(Server):
         self.settings = settings
         # -P: a random.py in the folder where the reader works is not ours to import.
         program = [sys.executable, "-P", "-m", "perflab.systems.shopapi"]
-        command = [*program, json.dumps(asdict(settings), default=float), "{fd}"]
-        super().__init__(command, _healthy, port=port, timeout=timeout)
+        command = [*program, json.dumps(asdict(settings), default=float), "{fd}", "{folder}"]
+        super().__init__(command, port=port, timeout=timeout)
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a slash at the end."""
+        return f"http{'s' if self.settings.tls else ''}://{HOST}:{self.port}"
+
+    @property
+    def authority(self) -> Path | None:
+        """The file with the certificate to trust, while it runs with TLS; else None."""
+        return self._folder / AUTHORITY if self._folder is not None and self.settings.tls else None
+
+    def _prepare(self, folder: Path) -> None:
+        if self.settings.tls:
+            make_certificate(folder)
+
+    def _answers(self, port: int, timeout: float) -> None:
+        self._fetch("/health", "GET", timeout, port)
 
     def get(self, path: str, *, method: str = "GET", timeout: float = 10.0) -> tuple[int, bytes]:
         """Ask for one page over a new connection; return status and body.
@@ -104,7 +127,7 @@ class WebApp(Server):
         good = isinstance(path, str) and path.startswith("/") and path.isascii()
         good = good and path.isprintable() and " " not in path
         require(good, "path", path, 'a path that starts with "/", in ASCII without spaces')
-        status, _, body = _fetch(self.port, path, method, timeout)
+        status, _, body = self._fetch(path, method, timeout)
         return status, body
 
     def trace(self) -> Trace:
@@ -129,9 +152,33 @@ class WebApp(Server):
         snapshot: dict[str, Any] = json.loads(self._told("/metrics")[2])
         return snapshot
 
+    def _fetch(
+        self, path: str, method: str, timeout: float, port: int | None = None
+    ) -> tuple[int, int, bytes]:
+        """Status, entries dropped from a trace, and body; OSError where there is no whole answer.
+
+        The port is known only to who starts it before it has answered once.
+        """
+        import http.client  # here, for the child imports this module and has no use for it
+
+        connection = http.client.HTTPConnection(HOST, port or self.port, timeout=timeout)
+        if self.authority is not None:
+            context = ssl.create_default_context(cafile=self.authority)
+            connection = http.client.HTTPSConnection(
+                HOST, port or self.port, timeout=timeout, context=context
+            )
+        try:
+            connection.request(method, path, headers={"connection": "close"})
+            answer = connection.getresponse()
+            return answer.status, int(answer.headers.get("x-dropped", 0)), answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"no whole answer: {error!r}") from error
+        finally:
+            connection.close()
+
     def _told(self, path: str, method: str = "GET") -> tuple[int, int, bytes]:
         try:
-            status, dropped, body = _fetch(self.port, path, method, 10.0)
+            status, dropped, body = self._fetch(path, method, 10.0)
         except OSError as error:
             raise ServerError(f"the {self.name} does not answer {path}: {error}") from error
         if status != 200:
@@ -152,6 +199,7 @@ def webapp(
     trace_size: int = 200_000,
     log_requests: bool = False,
     routes: str = "",
+    tls: Literal["", "1.2", "1.3"] = "",
     port: int = 0,
     timeout: float = 15.0,
 ) -> WebApp:
@@ -167,7 +215,8 @@ def webapp(
     must count it (0: none lacks it), in one of `threads` threads. The request monitor logs what
     took longer than `slow_ms`. `log_requests` writes a line for each request to the server's
     output. `routes` is "package.module:function", called with the Settings for more Starlette
-    routes. It must answer within `timeout` seconds.
+    routes. With `tls` it speaks that version of TLS alone, by a certificate made at its start;
+    `app.authority` is the file to trust. It must answer within `timeout` seconds.
 
     Raises ValueError for a bad argument; on entry ServerError where the server does not start.
     """
@@ -184,6 +233,7 @@ def webapp(
         trace_size=trace_size,
         log_requests=log_requests,
         routes=routes,
+        tls=tls,
     )
     return WebApp(settings, port=port, timeout=timeout)
 
@@ -194,20 +244,13 @@ def _whole(name: str, value: object, least: int) -> None:
     require(whole and least <= value < MOST, name, value, allowed)  # type: ignore[operator]  # whole by then
 
 
-def _healthy(port: int, timeout: float) -> None:
-    _fetch(port, "/health", "GET", timeout)
+def make_certificate(folder: Path) -> None:
+    """A certificate for 127.0.0.1, its key, and the authority to trust, into the folder."""
+    import trustme  # here, for the child imports this module and has no use for it
 
-
-def _fetch(port: int, path: str, method: str, timeout: float) -> tuple[int, int, bytes]:
-    """Status, entries dropped from a trace, and body; OSError where there is no whole answer."""
-    import http.client  # here, for the child imports this module and has no use for it
-
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
-    try:
-        connection.request(method, path, headers={"connection": "close"})
-        answer = connection.getresponse()
-        return answer.status, int(answer.headers.get("x-dropped", 0)), answer.read()
-    except http.client.HTTPException as error:
-        raise OSError(f"no whole answer: {error!r}") from error
-    finally:
-        connection.close()
+    authority = trustme.CA()
+    issued = authority.issue_cert(HOST)
+    authority.cert_pem.write_to_path(folder / AUTHORITY)
+    issued.cert_chain_pems[0].write_to_path(folder / CERTIFICATE)
+    (folder / KEY).touch(0o600)
+    issued.private_key_pem.write_to_path(folder / KEY)
