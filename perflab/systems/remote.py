@@ -21,6 +21,13 @@ def exponential(seconds: float, seed: int) -> Callable[[], float]:
     return lambda: seconds * draws.expovariate(1.0)
 
 
+MODES = ("serving", "stuck", "failing")
+
+
+class RemoteFailedError(Exception):
+    """The remote party answered a call with an error, at once."""
+
+
 class RemoteParty:
     """Serves `slots` callers at once and lets the others wait, first come first served.
 
@@ -34,7 +41,7 @@ class RemoteParty:
     State: `_free` places; `_waiting`, a future for each caller without one, in order of arrival;
     `_calls`, three clock readings in nanoseconds for each call that has ended (arrival, start,
     finish), at most `capacity` of them; `dropped`, how many more ended; `_since`, when it was
-    reset. Used by one event loop; no locks.
+    reset; `mode`, and `_moving`, set unless it is stuck. Used by one event loop; no locks.
     """
 
     def __init__(
@@ -47,6 +54,9 @@ class RemoteParty:
     ) -> None:
         require(slots >= 1, "slots", slots, "at least 1")
         self.dropped = 0
+        self.mode = "serving"
+        self._moving = asyncio.Event()
+        self._moving.set()
         self._free = slots
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._calls = array("q")
@@ -55,12 +65,24 @@ class RemoteParty:
         self._clock_ns = clock_ns
         self._since = clock_ns()
 
+    def set_mode(self, mode: str) -> None:
+        """One of MODES; calls under way feel it too."""
+        require(mode in MODES, "mode", mode, f"one of {', '.join(MODES)}")
+        self.mode = mode
+        if mode == "stuck":
+            self._moving.clear()
+        else:
+            self._moving.set()
+
     async def call(self) -> None:
-        """Wait for a place and hold it."""
+        """Wait for a place and hold it; RemoteFailedError while it is failing."""
+        if self.mode == "failing":
+            raise RemoteFailedError
         arrival = self._clock_ns()
         hold_ns = int(self._draw() * 1e9)
         started = await self._place(arrival)
         try:
+            await self._moving.wait()
             # The party began at `started`, even if our loop heard of it only now.
             await asyncio.sleep(max(0, started + hold_ns - self._clock_ns()) / 1e9)
         finally:

@@ -3,9 +3,11 @@
     GET  /health          200 when it serves
     GET  /products/{id}   a row by key; where `sold` was not counted beforehand, it is counted now
     GET  /pay             waits for a place at the remote party and holds it
+    POST /remote/{mode}   makes the remote party serving, stuck or failing
     GET  /trace           what the remote party recorded, int64; POST /trace/reset forgets it
     GET  /stats           CPU seconds, resident bytes, open connections, pages that had to count
     GET  /metrics         the request monitor's counts and latencies by route
+    GET  /profile         where its time goes, for ?seconds=… from now: folded stacks
     GET  /error           always 500
 
 Started by `webapp()`; light to import, since each start pays for it.
@@ -30,14 +32,16 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from perflab.measure.monitor import RequestMonitor
-from perflab.systems.remote import RemoteParty, constant, exponential
+from perflab.measure.sampler import Sampler
+from perflab.systems.remote import MODES, RemoteFailedError, RemoteParty, constant, exponential
 from perflab.systems.shop import open_read_only
 from perflab.systems.webapp import CERTIFICATE, KEY, Settings
 
+LONGEST_PROFILE = 60.0  # seconds
 PAGE = """
     SELECT id, name, category, price, description,
            CASE WHEN ?2 > 0 AND id % ?2 = 0 THEN NULL ELSE sold END AS sold
@@ -112,10 +116,12 @@ class Api:
             Route("/health", self.health),
             Route("/products/{id}", self.product),
             Route("/pay", self.pay, methods=["GET", "POST"]),
+            Route("/remote/{mode}", self.set_mode, methods=["POST"]),
             Route("/trace", self.trace),
             Route("/trace/reset", self.reset, methods=["POST"]),
             Route("/stats", self.stats),
             Route("/metrics", self.metrics),
+            Route("/profile", self.profile),
             Route("/error", self.error),
         ]
 
@@ -130,8 +136,18 @@ class Api:
         return JSONResponse(page)
 
     async def pay(self, request: Request) -> Response:
-        await self.remote.call()
+        try:
+            await self.remote.call()
+        except RemoteFailedError:
+            raise HTTPException(502, "the remote party failed") from None
         return JSONResponse({"status": "paid"})
+
+    async def set_mode(self, request: Request) -> Response:
+        mode = request.path_params["mode"]
+        if mode not in MODES:
+            raise HTTPException(400, f"no such mode: {mode[:40]}")
+        self.remote.set_mode(mode)
+        return JSONResponse({"mode": mode})
 
     async def trace(self, request: Request) -> Response:
         headers = {"x-dropped": str(self.remote.dropped)}
@@ -149,6 +165,17 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         return JSONResponse(self.monitor.stats().as_dict() if self.monitor else {})
+
+    async def profile(self, request: Request) -> Response:
+        try:
+            seconds = float(request.query_params.get("seconds", "1"))
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= LONGEST_PROFILE:
+            raise HTTPException(400, f"seconds: above 0, at most {LONGEST_PROFILE:g}")
+        with Sampler() as sampler:
+            await asyncio.sleep(seconds)
+        return PlainTextResponse(sampler.profile.folded())
 
     async def error(self, request: Request) -> Response:
         raise HTTPException(500, "this page always fails")

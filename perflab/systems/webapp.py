@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from perflab.errors import ServerError, require
 from perflab.measure.percentiles import is_number
+from perflab.measure.sampler import Profile, read_folded
+from perflab.systems.remote import MODES
 from perflab.systems.servers import HOST, Server
 from perflab.systems.shop import Shop
 from perflab.systems.shop import shop as make_shop
@@ -130,6 +132,13 @@ class WebApp(Server):
         status, _, body = self._fetch(path, method, timeout)
         return status, body
 
+    def set_remote(self, mode: Literal["serving", "stuck", "failing"]) -> None:
+        """Make the remote party stuck (who holds a place holds it until it serves again), failing
+        (every payment is a 502, at once), or serving."""
+        known = isinstance(mode, str) and mode in MODES
+        require(known, "mode", mode, f"one of {', '.join(MODES)}")
+        self._told(f"/remote/{mode}", "POST")
+
     def trace(self) -> Trace:
         """The remote party's calls since the start or the last reset."""
         _, dropped, body = self._told("/trace")
@@ -176,9 +185,18 @@ class WebApp(Server):
         finally:
             connection.close()
 
-    def _told(self, path: str, method: str = "GET") -> tuple[int, int, bytes]:
+    def profile(self, seconds: float = 1.0) -> Profile:
+        """Where the server's time goes in the seconds from now, seen by a sampler within it."""
+        fits = is_number(seconds) and 0 < seconds <= 60
+        require(fits, "seconds", seconds, "above 0, at most 60")
+        told = self._told(f"/profile?seconds={seconds}", timeout=seconds + 10.0)
+        return read_folded(told[2].decode())
+
+    def _told(
+        self, path: str, method: str = "GET", timeout: float = 10.0
+    ) -> tuple[int, int, bytes]:
         try:
-            status, dropped, body = self._fetch(path, method, 10.0)
+            status, dropped, body = self._fetch(path, method, timeout)
         except OSError as error:
             raise ServerError(f"the {self.name} does not answer {path}: {error}") from error
         if status != 200:

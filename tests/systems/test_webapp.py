@@ -408,3 +408,59 @@ def test_a_reset_leaves_out_calls_under_way():
 
     clock = VirtualClock()
     assert run_virtual(main(), clock) == [500_000_000, 1_000_000_000, 2_000_000_000]
+
+
+def test_a_stuck_remote_party_holds_its_callers_until_it_serves_again(small_shop):
+    """Live: a payment waits, a product page does not."""
+    with webapp(small_shop, slots=1, service_ms=1) as app, ThreadPoolExecutor(1) as thread:
+        app.set_remote("stuck")
+        payment = thread.submit(app.get, "/pay", timeout=30)
+        assert wait_until(lambda: app.stats()["connections"] >= 2, 5)  # one asks for the stats
+        assert app.get("/products/1")[0] == 200
+        assert not payment.done()
+        app.set_remote("serving")
+        assert payment.result(30)[0] == 200
+
+
+def test_a_failing_remote_party_fails_at_once_and_takes_no_place(small_shop):
+    """Each payment is a 502 until it serves again, and the trace holds none of them."""
+    with webapp(small_shop, slots=1, service_ms=1) as app:
+        app.set_remote("failing")
+        assert [app.get("/pay")[0] for _ in range(3)] == [502] * 3
+        app.set_remote("serving")
+        assert app.get("/pay")[0] == 200
+        assert len(app.trace()) == 1
+
+
+def test_who_comes_while_it_is_stuck_is_served_in_order_afterwards():
+    """On virtual time: two places, stuck from 0 to 10, calls of one second each."""
+    clock = VirtualClock()
+
+    async def main():
+        remote = RemoteParty(2, constant(1.0), clock_ns=lambda: round(clock() * 1e9))
+        remote.set_mode("stuck")
+        calls = [asyncio.create_task(remote.call()) for _ in range(4)]
+        await asyncio.sleep(10)
+        assert not any(call.done() for call in calls)
+        remote.set_mode("serving")
+        await asyncio.gather(*calls)
+        return np.frombuffer(remote.trace(), np.int64).reshape(-1, 3)[:, 2] / 1e9
+
+    assert run_virtual(main(), clock).tolist() == [10, 10, 11, 11]
+
+
+def test_it_tells_where_its_time_goes_under_load(small_shop):
+    """Pages that count are seen counting, by a profile fetched over HTTP."""
+    with webapp(small_shop, slow_every=1) as app, ThreadPoolExecutor(2) as threads:
+        profiling = threads.submit(app.profile, 0.5)
+        while not profiling.done():
+            app.get("/products/1")
+        profile = profiling.result()
+    assert profile.share("Products._count_sold") > 0
+    assert profile.share("serve") > 0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "61", "x", "nan"])
+def test_a_profile_of_no_length_or_without_end_is_refused(app, seconds):
+    """400, and the server goes on."""
+    assert app.get(f"/profile?seconds={seconds}")[0] == 400
