@@ -37,6 +37,7 @@ from perflab.systems import (
     Route,
     Scenario,
     Server,
+    balancer,
     explain,
     link,
     neighbour,
@@ -145,6 +146,15 @@ CALLS = {
         [1, "x", [], {1: 2}, {"a b": 1}, {"a": None}, {"a": "\0"}],
     ),
     "postgres(timeout)": (lambda bad: postgres(timeout=bad), [*NOT_A_NUMBER, 0, math.inf]),
+    "balancer(servers)": (
+        balancer,
+        [None, [], "x", 1, ["x"], [webapp()], ["https://127.0.0.1:1"], ["http://10.0.0.1:80"]],
+    ),
+    "balancer(policy)": (
+        lambda bad: balancer(["http://127.0.0.1:9"], policy=bad),
+        [None, 1, "fair", "least_conn;"],
+    ),
+    "balancer(retries)": (lambda bad: balancer(["http://127.0.0.1:9"], retries=bad), [None, 1]),
     "link(target)": (link, [None, 1, "x", "http://10.0.0.1:80", "http://127.0.0.1", webapp()]),
     "link(bandwidth)": (lambda bad: link("http://127.0.0.1:9", bandwidth=bad), ["x", 0, -1, True]),
     "link(delay)": (lambda bad: link("http://127.0.0.1:9", delay=bad), [*NOT_A_NUMBER, math.inf]),

@@ -10,6 +10,7 @@ from perflab.systems.shop import Shop, shop
 from perflab.systems.webapp import Trace, WebApp, webapp
 
 if TYPE_CHECKING:
+    from perflab.systems.balancers import Balancer, balancer
     from perflab.systems.httpget import HttpGet
     from perflab.systems.loadgen import (
         Closed,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from perflab.systems.slowlink import Link, LinkCounts, link
     from perflab.systems.valkeyserver import ValkeyServer, valkey
 
-HOME = {"HttpGet": "httpget", "explain": "plans", "QueryPlan": "plans",
+HOME = {"balancer": "balancers", "Balancer": "balancers", "HttpGet": "httpget",
+        "explain": "plans", "QueryPlan": "plans",
         "link": "slowlink", "Link": "slowlink", "LinkCounts": "slowlink",
         "postgres": "postgresserver", "PostgresServer": "postgresserver",
         "valkey": "valkeyserver", "ValkeyServer": "valkeyserver"}  # fmt: skip
@@ -38,6 +40,7 @@ LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Ope
 __all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
            "postgres", "PostgresServer", "valkey", "ValkeyServer",
            "link", "Link", "LinkCounts", "explain", "QueryPlan",
+           "balancer", "Balancer",
            "run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress", "HttpGet"]  # fmt: skip
 

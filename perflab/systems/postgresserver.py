@@ -1,7 +1,6 @@
 """`postgres()`: a real PostgreSQL server of one's own, with an empty database."""
 
 import locale
-import os
 import secrets
 import shutil
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from perflab.errors import ServerError, require
-from perflab.systems.programs import program
+from perflab.systems.programs import program, unprivileged_user
 from perflab.systems.servers import HOST, Server
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class PostgresServer(Server):
     ) -> None:
         self._password = secrets.token_urlsafe(24)
         self._program = program("postgres")
-        self.user = _account() if os.geteuid() == 0 else None  # it refuses to run as root
+        self.user = unprivileged_user()
         command = [self._program, "-D", "{folder}/data", "-h", HOST, "-p", "{port}"]
         command += ["-k", "{folder}"]
         for name, value in {**SETTINGS, **settings}.items():
@@ -161,16 +160,6 @@ def _greet(password: str, port: int, timeout: float) -> None:
         psycopg.connect(_url(password, port), connect_timeout=max(1, round(timeout))).close()
     except psycopg.OperationalError as error:
         raise ConnectionError(str(error)) from error
-
-
-def _account() -> int:
-    """A user without rights to run it as: its own, where a package has made one, or nobody."""
-    import pwd
-
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            return pwd.getpwnam(name).pw_uid
-    raise ServerError("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
 
 
 def _locale() -> str:

