@@ -1,9 +1,11 @@
 # Each target is one line of make.py, which does the same on machines without make.
-# Choose another Python with PYTHON=python3.13, chapters with CHAPTERS="1 3".
+# Choose another Python with PYTHON=python3.13, chapters with CHAPTERS="1 3",
+# patterns with PARTS="breaker bulkhead".
 PYTHON ?= python3
 CHAPTERS ?=
+PARTS ?=
 
-.PHONY: help lab test run notebooks doctor lock
+.PHONY: help lab test run notebooks doctor stress bench lock
 
 help:       ; @$(PYTHON) make.py help
 lab:        ; @$(PYTHON) make.py lab
@@ -11,4 +13,6 @@ test:       ; @$(PYTHON) make.py test
 run:        ; @$(PYTHON) make.py run $(CHAPTERS)
 notebooks:  ; @$(PYTHON) make.py notebooks $(CHAPTERS)
 doctor:     ; @$(PYTHON) make.py doctor
+stress:     ; @$(PYTHON) make.py stress $(PARTS)
+bench:      ; @$(PYTHON) make.py bench $(PARTS)
 lock:       ; @$(PYTHON) make.py lock

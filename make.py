@@ -6,6 +6,8 @@
     python make.py notebooks [1 …]  regenerate notebooks/*.ipynb from notebooks/text
     python make.py copy FOLDER      a hand-out: chapters with their outputs cleared
     python make.py doctor           what this machine has and lacks
+    python make.py stress [PART …]  every pattern under 32 threads for a minute, and for long
+    python make.py bench [PART …]   race the patterns against their peers; README's table and figure
     python make.py lock             resolve requirements.lock again
 
 Needs Python 3.11 or newer with venv and pip, and nothing else: it makes its own environment
@@ -27,6 +29,8 @@ PYTHON = os.path.join(BIN, "python.exe" if os.name == "nt" else "python")
 LOCK = os.path.join(ROOT, "requirements.lock")
 STAMP = os.path.join(VENV, "perflab.stamp")
 OLDEST, NEWEST = (3, 11), (3, 14)  # what CI tests
+PIP = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+UV = [PYTHON, "-m", "uv", "pip", "install", "--quiet"]
 EXTRAS = "test,distributed"  # what the lock holds beside the dependencies
 UNLOCKED = os.environ.get("PERFLAB_UNLOCKED", "") not in ("", "0")
 
@@ -42,7 +46,7 @@ CHECKS = [
 def main(arguments):
     use_new_enough_python()
     command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
-    ours = {"test": test, "notebooks": notebooks, "lock": lock}
+    ours = {"test": test, "notebooks": notebooks, "lock": lock, "stress": stress, "bench": bench}
     if command in ours:
         set_up()
         return ours[command](rest)
@@ -127,13 +131,25 @@ def install():
     what = [["--require-hashes", "-r", LOCK], ["--no-deps", "--no-build-isolation", "-e", ROOT]]
     if UNLOCKED:
         what = [["--upgrade", "-e", f"{ROOT}[{EXTRAS}]"]]
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    uv = [PYTHON, "-m", "uv", "pip", "install", "--quiet"]
-    if succeeds([*pip, "uv<1"]) and all(run([*uv, *packages]) == 0 for packages in what):
+    if succeeds([*PIP, "uv<1"]) and all(run([*UV, *packages]) == 0 for packages in what):
         return
     print("Without uv; with pip it takes some two minutes …", flush=True)
-    if not all(run([*pip, *packages]) == 0 for packages in what):
+    if not all(run([*PIP, *packages]) == 0 for packages in what):
         sys.exit("Could not install. Is the network there? Then run the same command again.")
+
+
+def install_peers():
+    """Install what `make bench` races against; a peer that this machine cannot have is left out."""
+    import tomllib  # not at the top: a Python too old for it reads this file to find a newer one
+
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        peers = tomllib.load(file)["project"]["optional-dependencies"]["bench"]
+    tool = UV if succeeds([PYTHON, "-m", "uv", "--version"]) else PIP
+    if succeeds([*tool, *peers]):
+        return
+    for peer in peers:
+        if not succeeds([*tool, peer]):
+            print(f"{peer} cannot be installed here: its races are skipped", flush=True)
 
 
 # ── Commands
@@ -157,6 +173,17 @@ def test(arguments):
 
 def notebooks(arguments):
     return python(["-m", "perflab.book.publish", *arguments])
+
+
+def stress(arguments):
+    return python([os.path.join("tests", "stress", "run.py"), *arguments])
+
+
+def bench(arguments):
+    """Run the races, then write what they found into the README and its figure."""
+    install_peers()
+    race = os.path.join("tests", "benchmarks", "race.py")
+    return python([race, *arguments]) or python([race, "--table"])
 
 
 def lock(arguments):

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,12 +11,7 @@ from typing import Any
 from perflab.errors import TooFewSamplesError, require
 from perflab.measure.histogram import LatencyHistogram
 from perflab.measure.percentiles import is_number
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from perflab.measure.request import App, Receive, Request, Scope, Send, waited_before
 
 UNMATCHED = "(no route)"  # one name for all, or a scanner's made-up paths would fill the memory
 
@@ -33,6 +28,7 @@ class RouteStats:
     latency: (
         LatencyHistogram  # seconds from the call to the last byte, the exception or the leaving
     )
+    wait: LatencyHistogram  # seconds before the call, of the requests whose proxy told it
 
     @property
     def errors(self) -> int:
@@ -90,6 +86,9 @@ class RequestMonitor:
     its first. An exception is counted and raised on; a route is the pattern that the framework
     leaves in `scope["route"].path` (Starlette, FastAPI). `clock` gives seconds.
 
+    The wait before the call is seen by whoever stands in front: where a proxy writes the moment
+    that it got the request into X-Request-Start (nginx: "t=${msec}"), it is counted by `wall`.
+
     State: a `_Route` of counts for each route, the slow log, `_slow_requests`, `_in_flight`. It is
     changed by the event loop's thread alone, in steps that no other task can come between.
     """
@@ -101,15 +100,18 @@ class RequestMonitor:
         slow: float = 0.1,
         keep: int = 100,
         clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         require(is_number(slow) and slow >= 0, "slow", slow, "seconds, at least 0")
         whole = isinstance(keep, int) and not isinstance(keep, bool) and 0 <= keep <= 1_000_000
         require(whole, "keep", keep, "a whole number from 0 to 1,000,000")
         require(callable(app), "app", app, "an ASGI application")
         require(callable(clock), "clock", clock, "a function that returns seconds")
+        require(callable(wall), "wall", wall, "a function that returns seconds since 1970")
         self._app = app
         self._slow = slow
         self._clock = clock
+        self._wall = wall
         self._routes: dict[str, _Route] = {}
         self._log: deque[SlowRequest] = deque(maxlen=keep)
         self._slow_requests = 0
@@ -118,7 +120,8 @@ class RequestMonitor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = _Request(receive, send, self._clock)
+        request = Request(receive, send, self._clock)
+        request.waited = waited_before(scope, self._wall)
         self._in_flight += 1
         try:
             await self._app(scope, request.receive, request.send)
@@ -135,7 +138,7 @@ class RequestMonitor:
         counts = (self._slow_requests, self._in_flight)
         return MonitorStats(MappingProxyType(routes), tuple(self._log), *counts)
 
-    def _count(self, scope: Scope, request: "_Request") -> None:
+    def _count(self, scope: Scope, request: Request) -> None:
         seconds = request.ended_at() - request.began
         name = getattr(scope.get("route"), "path", UNMATCHED)
         self._routes.setdefault(name, _Route()).count(request, seconds)
@@ -154,8 +157,9 @@ class _Route:
         self.left = 0
         self.bytes_sent = 0
         self.latency = LatencyHistogram()
+        self.wait = LatencyHistogram()
 
-    def count(self, request: "_Request", seconds: float) -> None:
+    def count(self, request: Request, seconds: float) -> None:
         self.requests += 1
         if request.status is not None:
             self.statuses[request.status] += 1
@@ -163,85 +167,16 @@ class _Route:
         self.left += request.left
         self.bytes_sent += request.bytes_sent
         self.latency.record(seconds)
+        if request.waited is not None:
+            self.wait.record(request.waited)
 
     def snapshot(self) -> RouteStats:
-        latency = LatencyHistogram()
+        latency, wait = LatencyHistogram(), LatencyHistogram()
         latency.merge(self.latency)
+        wait.merge(self.wait)
         statuses = MappingProxyType(dict(self.statuses))
         counts = (self.exceptions, self.left, self.bytes_sent)
-        return RouteStats(self.requests, statuses, *counts, latency)
-
-
-class _Request:
-    """One request: stands between the server and the application and takes notes.
-
-    State: `status` once the answer has begun; `ended`, the clock when its last byte was written or,
-    with `left`, when the client was seen to be gone before that. `_early` holds messages that were
-    looked at before the application asked for them.
-    """
-
-    def __init__(self, receive: Receive, send: Send, clock: Callable[[], float]) -> None:
-        self._receive = receive
-        self._send = send
-        self._clock = clock
-        self._early: deque[Message] = deque()
-        self.status: int | None = None
-        self.bytes_sent = 0
-        self.raised = False
-        self.left = False
-        self.ended: float | None = None
-        self.began = clock()
-
-    async def receive(self) -> Message:
-        message = self._early.popleft() if self._early else await self._receive()
-        return self._look(message)
-
-    async def send(self, message: Message) -> None:
-        last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if last:
-            self._peek()
-        try:
-            await self._send(message)
-        except OSError:  # the client is gone, says a server of ASGI 2.4
-            self._end(left=True)
-            raise
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body" and not self.left:
-            self.bytes_sent += len(message.get("body", b""))
-        if last:
-            self._end(left=False)
-
-    def ended_at(self) -> float:
-        """When it ended: now, unless its last byte or its leaving was noted before."""
-        return self._clock() if self.ended is None else self.ended
-
-    def _end(self, left: bool) -> None:
-        if self.ended is None:
-            self.ended = self._clock()
-            self.left = left
-
-    def _look(self, message: Message) -> Message:
-        if message["type"] == "http.disconnect":
-            self._end(left=True)
-        return message
-
-    def _peek(self) -> None:
-        """Note whether the client has left, although the application never asked.
-
-        Servers drop what is sent to a client that is gone without a word; only `receive` tells.
-        So it is started here by hand: either it returns a message at once, or it would wait, and
-        is closed again without having taken anything.
-        """
-        while not self.left:
-            coroutine = self._receive().__await__()
-            try:
-                next(coroutine)
-            except StopIteration as returned:
-                self._early.append(self._look(returned.value))
-            else:
-                coroutine.close()
-                return
+        return RouteStats(self.requests, statuses, *counts, latency, wait)
 
 
 def _percentile(latency: LatencyHistogram, p: float) -> float | None:
