@@ -3,6 +3,7 @@
 import json
 import ssl
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,12 +98,19 @@ class WebApp(Server):
 
     name = "shop's web API"
 
-    def __init__(self, settings: Settings, *, port: int, timeout: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        port: int,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.settings = settings
         # -P: a random.py in the folder where the reader works is not ours to import.
         program = [sys.executable, "-P", "-m", "perflab.systems.shopapi"]
         command = [*program, json.dumps(asdict(settings), default=float), "{fd}", "{folder}"]
-        super().__init__(command, port=port, timeout=timeout)
+        super().__init__(command, port=port, timeout=timeout, env=env)
 
     @property
     def url(self) -> str:
@@ -218,6 +226,7 @@ def webapp(
     log_requests: bool = False,
     routes: str = "",
     tls: Literal["", "1.2", "1.3"] = "",
+    env: Mapping[str, str] | None = None,
     port: int = 0,
     timeout: float = 15.0,
 ) -> WebApp:
@@ -233,8 +242,9 @@ def webapp(
     must count it (0: none lacks it), in one of `threads` threads. The request monitor logs what
     took longer than `slow_ms`. `log_requests` writes a line for each request to the server's
     output. `routes` is "package.module:function", called with the Settings for more Starlette
-    routes. With `tls` it speaks that version of TLS alone, by a certificate made at its start;
-    `app.authority` is the file to trust. It must answer within `timeout` seconds.
+    routes, and `env` what they find in their environment. With `tls` it speaks that version of
+    TLS alone, by a certificate made at its start; `app.authority` is the file to trust. It must
+    answer within `timeout` seconds.
 
     Raises ValueError for a bad argument; on entry ServerError where the server does not start.
     """
@@ -253,7 +263,7 @@ def webapp(
         routes=routes,
         tls=tls,
     )
-    return WebApp(settings, port=port, timeout=timeout)
+    return WebApp(settings, port=port, timeout=timeout, env=env)
 
 
 def _whole(name: str, value: object, least: int) -> None:
