@@ -182,13 +182,7 @@ class Server:
         """Put into its folder what the server needs before its first start."""
 
     def _open_supervisor(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="perflab-"))
-        try:
-            self._prepare(folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        self._folder = folder
+        self._folder = Path(tempfile.mkdtemp(prefix="perflab-"))
         script = [sys.executable, "-I", "-S", str(SUPERVISOR)]
         user = -1 if self.user is None else self.user
         signals = [f"{int(self.ends_by)}", f"{int(self.leaves_by)}"]
@@ -206,6 +200,7 @@ class Server:
         self._unread = b""
         # Also for a server that is forgotten without a stop, and at the interpreter's end.
         self._let_go = weakref.finalize(self, _close, self._supervisor, self._folder)
+        self._prepare(self._folder)  # now that somebody will remove it, whatever happens
 
     def _launch(self) -> None:
         deadline = time.monotonic() + self._timeout

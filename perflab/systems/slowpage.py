@@ -4,7 +4,7 @@
 calls nothing. A page whose taxes cost nothing is `bands` alone.
 """
 
-Counts = tuple[list[int], list[int], int]
+Counts = tuple[list[int], list[int], int, int]
 DEAREST = 1_200  # euros
 
 
@@ -28,24 +28,26 @@ def gross(net: int) -> int:
 def taxed(prices: list[int]) -> list[int]:
     total = []
     for net in prices:
-        total.append(gross(net))
+        price = gross(net)
+        total.append(price)
     return total
 
 
 def bands(prices: list[int]) -> Counts:
-    """How many prices lie in each band of a euro, how many end in each two digits, and how often
-    a price is above the one before."""
+    """How many prices lie in each band of a euro, how many end in each two digits, how often a
+    price is above the one before, and a checksum over all of them."""
     euros, cents = [0] * DEAREST, [0] * 100
     for price in prices:
         euro = price // 100
         euros[euro] += 1
         cents[price - 100 * euro] += 1
-    before, rises = 0, 0
+    before, rises, checksum = 0, 0, 0
     for price in prices:
         if price > before:
             rises += 1
         before = price
-    return euros, cents, rises
+        checksum = (31 * checksum + price) % 1_000_003
+    return euros, cents, rises, checksum
 
 
 def page(prices: list[int]) -> Counts:

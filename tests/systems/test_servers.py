@@ -330,7 +330,9 @@ def test_an_end_that_comes_right_after_the_start_is_heeded(tmp_path):
     asked = b"".join(b"%d S\n%d T\n" % (number, number) for number in range(40))
     told = subprocess.run(
         [*command, "0", "inherit", "-1", "15", "9", "sleep", "600"],
-        input=asked, capture_output=True, check=True
+        input=asked,
+        capture_output=True,
+        check=True,
     )
     ends = told.stdout.decode().splitlines()[1::2]
     assert ends == [f"{number} exited -{signal.SIGTERM:d}" for number in range(40)]

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from perflab.systems import webapp
+from perflab.systems import Closed, run_load, webapp
 
 
 @pytest.fixture(scope="module", params=["1.2", "1.3"])
@@ -62,3 +62,16 @@ def test_without_tls_there_is_no_authority(small_shop):
     with webapp(small_shop) as app:
         assert app.authority is None
         assert app.url.startswith("http://")
+
+
+def test_a_load_test_over_tls_counts_its_handshakes(app):
+    """Ten requests by one user: one connection, one handshake, and its time."""
+    result = run_load(app, Closed(1, requests=10), route="/health")
+    assert (result.ok.sum(), result.connections_opened) == (10, 1)
+    assert (result.tls_time > 0).sum() == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_an_error_of_each_request(app):
+    """By its address alone the server is not trusted; the errors say why."""
+    result = run_load(app.url, Closed(1, requests=5), route="/health")
+    assert dict(result.errors) == {"tls": 5}

@@ -1,7 +1,6 @@
 """Requests through libcurl: handles that are used again, and what became of each request."""
 
 import base64
-import errno
 import os
 import time
 from collections import deque
@@ -10,11 +9,9 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from perflab.systems.loadgen.poller import best_poller
-from perflab.systems.loadgen.transport import Done, Outcome, Slot
-from perflab.systems.loadgen.wire import ERRORS, MOST_BYTES
-
-_CODE = {name: code for code, name in enumerate(ERRORS)}
+from perflab.systems.loadgen.poller import SPIN, STDIN, best_poller
+from perflab.systems.loadgen.transport import BY_SYSTEM, CODE, Done, Outcome, Slot
+from perflab.systems.loadgen.wire import MOST_BYTES
 
 _BY_CURL = {
     pycurl.E_COULDNT_RESOLVE_HOST: "unresolved",
@@ -33,20 +30,9 @@ _BY_CURL = {
     pycurl.E_PEER_FAILED_VERIFICATION: "tls",
 }
 
-_BY_SYSTEM = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-    errno.EADDRNOTAVAIL: "no port",
-    errno.EMFILE: "no port",
-    errno.ENFILE: "no port",
-}
-
-
-CUT_SHORT = _CODE["cut short"]
+CUT_SHORT = CODE["cut short"]
 SIZE_DOWNLOAD = getattr(pycurl, "SIZE_DOWNLOAD_T", pycurl.SIZE_DOWNLOAD)
-SPIN = 0.00005  # a wait shorter than this is not worth going to sleep for
-STDIN, NEVER = 0, float("inf")
+NEVER = float("inf")
 
 
 def error_code(curl_error: int, system_error: int, status: int) -> int:
@@ -55,13 +41,13 @@ def error_code(curl_error: int, system_error: int, status: int) -> int:
     libcurl says «could not connect» of several things that the system's error tells apart.
     """
     if curl_error == pycurl.E_OK:
-        return _CODE["status"] if status >= 400 else _CODE["none"]
+        return CODE["status"] if status >= 400 else CODE["none"]
     name = _BY_CURL.get(curl_error, "other")
     if curl_error == pycurl.E_RECV_ERROR and system_error == 0:
         name = "malformed"  # libcurl read the bytes and could make nothing of them
     if name in ("refused", "reset", "other"):
-        name = _BY_SYSTEM.get(system_error, name)
-    return _CODE[name]
+        name = BY_SYSTEM.get(system_error, name)
+    return CODE[name]
 
 
 class Aim(NamedTuple):
@@ -208,4 +194,6 @@ def new_handle(settings: dict[str, Any]) -> Any:
         (pycurl.WRITEFUNCTION, len),  # read to its end, kept nowhere: `len` says «all taken»
     ):
         curl.setopt(option, value)
+    if settings.get("authority"):
+        curl.setopt(pycurl.CAINFO, settings["authority"])
     return curl

@@ -170,6 +170,20 @@ def make_plan(settings: dict[str, Any], times: "array.array[float]") -> Plan:
     )
 
 
+def make_transport(settings: dict[str, Any]) -> Transport:
+    """The cheapest transport that can do it, or the one that the settings name."""
+    from perflab.systems.loadgen.connection import is_plain
+
+    best = "sockets" if is_plain(settings) else "libcurl"
+    if settings.get("transport", best) == "sockets":
+        from perflab.systems.loadgen.sockets import SocketTransport
+
+        return SocketTransport(settings)
+    from perflab.systems.loadgen.client import CurlTransport
+
+    return CurlTransport(settings)
+
+
 def allow_descriptors(wanted: int) -> None:
     """Raise this process's own limit on open files as far as the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -181,7 +195,6 @@ def allow_descriptors(wanted: int) -> None:
 
 def main() -> None:
     # Here alone, since the engine on virtual time needs neither libcurl nor a look at processes.
-    from perflab.systems.loadgen.client import CurlTransport
     from perflab.systems.loadgen.gauge import Gauge
 
     outlet = Outlet(STDOUT)
@@ -192,7 +205,7 @@ def main() -> None:
         allow_descriptors(settings["connections"] + 64)
         gc.disable()  # nothing here makes reference cycles, and a collection is a pause
         plan, gauge = make_plan(settings, times), Gauge(settings["server_pid"])
-        engine = Engine(settings, plan, outlet, CurlTransport(settings), gauge)
+        engine = Engine(settings, plan, outlet, make_transport(settings), gauge)
         engine.run()
         outlet.end({"t0": engine.t0, "not_sent": engine.not_sent()})
     except Exception as error:  # whatever it is, the caller is to know it

@@ -9,6 +9,9 @@ import select
 import selectors
 import sys
 
+COARSE = 0.002  # seconds by which a long wait ends early rather than late
+SPIN = 0.00005  # a wait shorter than this is not worth going to sleep for
+STDIN = 0
 IN, OUT = 1, 2  # libcurl's bits (CURL_CSELECT_IN, _OUT)
 Events = list[tuple[int, int]]
 
@@ -44,11 +47,17 @@ class EpollPoller:
         self._resting.add(fd)
 
     def wait(self, seconds: float) -> Events:
-        """(descriptor, libcurl's bits) of what is ready, after at most `seconds`."""
-        ready = self._epoll.poll(0)
-        if not ready and seconds > 0:
-            select.select(self._fd, (), (), seconds)
+        """(descriptor, libcurl's bits) of what is ready, after at most `seconds`.
+
+        A long wait costs one system call, and may end early with nothing.
+        """
+        if seconds > COARSE:
+            ready = self._epoll.poll(seconds - COARSE)
+        else:
             ready = self._epoll.poll(0)
+            if not ready and seconds > 0:
+                select.select(self._fd, (), (), seconds)
+                ready = self._epoll.poll(0)
         return [
             (fd, self.BITS[event & 31])
             for fd, event in ready

@@ -27,7 +27,8 @@ def run_load(
         run_load(shop, Open(rate=400), route="/pay", warm_up=0.5)
 
     `target` is a URL, or an object with `.url` and, for memory and CPU of the server, `.pid`
-    (else give `server_pid`). `options` are the fields of a `Scenario`: route, warm_up, timeout,
+    (else give `server_pid`); with an `.authority`, a file, that certificate is trusted over TLS.
+    `options` are the fields of a `Scenario`: route, warm_up, timeout,
     grace, connections, max_bytes, seed; a Scenario in place of the workload has them itself.
 
     `watch` is called with a Progress about five times a second, in this thread. The load itself
@@ -44,6 +45,8 @@ def run_load(
         server_pid = getattr(target, "pid", None) or None  # 0: a server that never ran
     settings, times = scenario.settings(base), scenario.times()
     settings["scheduled"] = times.size
+    authority = getattr(target, "authority", None)
+    settings["authority"] = None if authority is None else str(authority)
     settings["server_pid"] = (
         None if server_pid is None else whole("server_pid", server_pid, 1, 1 << 31)
     )

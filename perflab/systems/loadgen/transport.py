@@ -1,7 +1,23 @@
-"""What the engine asks of the way to the server: libcurl's in client.py, a model's in model.py."""
+"""What the engine asks of the way to the server.
 
+Bare sockets are in sockets.py, libcurl is in client.py, a model in model.py.
+"""
+
+import errno
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
+
+from perflab.systems.loadgen.wire import ERRORS
+
+CODE = {name: code for code, name in enumerate(ERRORS)}
+BY_SYSTEM = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.EADDRNOTAVAIL: "no port",
+    errno.EMFILE: "no port",
+    errno.ENFILE: "no port",
+}
 
 
 class Slot:

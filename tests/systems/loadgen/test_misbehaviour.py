@@ -6,6 +6,8 @@ from rawserver import answer, free_port, raw_server, reply, reset, say, silent, 
 
 from perflab.systems import Closed, Open, run_load
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 HUGE = 10 << 30
