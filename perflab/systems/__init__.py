@@ -11,6 +11,7 @@ from perflab.systems.webapp import Trace, WebApp, webapp
 
 if TYPE_CHECKING:
     from perflab.systems.balancers import Balancer, balancer
+    from perflab.systems.daskcluster import Cluster, cluster
     from perflab.systems.httpget import HttpGet
     from perflab.systems.loadgen import (
         Closed,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from perflab.systems.slowlink import Link, LinkCounts, link
     from perflab.systems.valkeyserver import ValkeyServer, valkey
 
-HOME = {"balancer": "balancers", "Balancer": "balancers", "HttpGet": "httpget",
+HOME = {"balancer": "balancers", "Balancer": "balancers", "cluster": "daskcluster",
+        "Cluster": "daskcluster", "HttpGet": "httpget",
         "explain": "plans", "QueryPlan": "plans",
         "link": "slowlink", "Link": "slowlink", "LinkCounts": "slowlink",
         "postgres": "postgresserver", "PostgresServer": "postgresserver",
@@ -40,7 +42,7 @@ LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Ope
 __all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
            "postgres", "PostgresServer", "valkey", "ValkeyServer",
            "link", "Link", "LinkCounts", "explain", "QueryPlan",
-           "balancer", "Balancer",
+           "balancer", "Balancer", "cluster", "Cluster",
            "run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress", "HttpGet"]  # fmt: skip
 
