@@ -22,9 +22,11 @@ LEGAL = {
 
 
 class Service:
-    """A breaker and what it guards. `now` is its clock, moved only to where an open time ends."""
+    """A breaker and what it guards. `now` is its clock, moved only to where an open time ends,
+    under `moving`: a late write of an earlier moment would set it back."""
 
     def __init__(self):
+        self.moving = threading.Lock()
         self.now = 0.0
         self.healthy = True
         self.most = 0  # probes at once
@@ -53,9 +55,10 @@ class Service:
 
     def let_time_pass(self):
         """Moved twice to the same moment it stands still: no probe is ever given up for lost."""
-        era = self.breaker.era
-        if isinstance(era, Open):
-            self.now = max(self.now, era.until)
+        with self.moving:
+            era = self.breaker.era
+            if isinstance(era, Open):
+                self.now = max(self.now, era.until)
 
 
 def stress(seconds: float, threads: int, seed: int) -> str:

@@ -12,7 +12,6 @@ from perflab.errors import ServerError
 from perflab.patterns import Pipeline, transform
 from perflab.systems import cluster
 
-
 KERNEL = """
 from perflab.systems import cluster
 if __name__ == "__main__":
