@@ -38,6 +38,7 @@ class Settings:
     slow_ms: float = 100.0
     trace_size: int = 200_000
     log_requests: bool = False
+    compress: bool = False
     routes: str = ""
     tls: str = ""  # the one version spoken, "1.2" or "1.3"; "" for none
 
@@ -51,8 +52,9 @@ class Settings:
             require(fits, name, value, f"a number from 0 to {HOUR_MS:,}")
         known = isinstance(self.service, str) and self.service in ("constant", "exponential")
         require(known, "service", self.service, "'constant' or 'exponential'")
-        said = isinstance(self.log_requests, bool)
-        require(said, "log_requests", self.log_requests, "true or false")
+        for name in ("log_requests", "compress"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "true or false")
         spoken = isinstance(self.tls, str) and self.tls in ("", "1.2", "1.3")
         require(spoken, "tls", self.tls, "'1.2', '1.3', or '' for plain HTTP")
         where = isinstance(self.routes, str) and self.routes.count(":") == (self.routes != "")
@@ -224,6 +226,7 @@ def webapp(
     slow_ms: float = 100.0,
     trace_size: int = 200_000,
     log_requests: bool = False,
+    compress: bool = False,
     routes: str = "",
     tls: Literal["", "1.2", "1.3"] = "",
     env: Mapping[str, str] | None = None,
@@ -241,10 +244,11 @@ def webapp(
     from `seed`). Of `/products/{id}` each id that `slow_every` divides lacks the number sold and
     must count it (0: none lacks it), in one of `threads` threads. The request monitor logs what
     took longer than `slow_ms`. `log_requests` writes a line for each request to the server's
-    output. `routes` is "package.module:function", called with the Settings for more Starlette
-    routes, and `env` what they find in their environment. With `tls` it speaks that version of
-    TLS alone, by a certificate made at its start; `app.authority` is the file to trust. It must
-    answer within `timeout` seconds.
+    output. With `compress` answers are compressed for clients that want it. `routes` is
+    "package.module:function", called with the Settings for more Starlette routes, and `env` what
+    they find in their environment. With `tls` it speaks that version of TLS alone, by a
+    certificate made at its start; `app.authority` is the file to trust. It must answer within
+    `timeout` seconds.
 
     Raises ValueError for a bad argument; on entry ServerError where the server does not start.
     """
@@ -260,6 +264,7 @@ def webapp(
         slow_ms=slow_ms,
         trace_size=trace_size,
         log_requests=log_requests,
+        compress=compress,
         routes=routes,
         tls=tls,
     )

@@ -1,6 +1,7 @@
 """The shop's web API: what it answers, what it records, and that it is there and gone in time."""
 
 import asyncio
+import gzip
 import http.client
 import itertools
 import json
@@ -464,3 +465,20 @@ def test_it_tells_where_its_time_goes_under_load(small_shop):
 def test_a_profile_of_no_length_or_without_end_is_refused(app, seconds):
     """400, and the server goes on."""
     assert app.get(f"/profile?seconds={seconds}")[0] == 400
+
+
+def test_answers_are_compressed_for_who_wants_it(small_shop):
+    """A page of some length, asked for with and without gzip."""
+    with webapp(small_shop, compress=True) as app:
+        for path in ("/products/1", "/products/2", "/error", "/pay"):
+            app.get(path)
+        asked = {"identity": None, "gzip": "gzip"}
+        for accept, encoding in asked.items():
+            connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+            connection.request("GET", "/metrics", headers={"accept-encoding": accept})
+            answer = connection.getresponse()
+            body = answer.read()
+            connection.close()
+            assert answer.headers["content-encoding"] == encoding
+            plain = gzip.decompress(body) if encoding else body
+            assert "/pay" in json.dumps(json.loads(plain))
