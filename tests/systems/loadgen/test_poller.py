@@ -1,6 +1,7 @@
 """Waiting for sockets, with either means."""
 
 import selectors
+import os
 import socket
 import sys
 
@@ -58,13 +59,12 @@ def test_a_number_that_is_used_again_is_watched_anew(poller):
     poller.forget(fd)
     left.close()
     right.close()
-    left, right = socket.socketpair()
-    with left, right:
-        assert fd in (left.fileno(), right.fileno())
-        mine, other = (left, right) if left.fileno() == fd else (right, left)
+    another, right = socket.socketpair()
+    os.dup2(another.fileno(), fd)
+    with another, right, socket.socket(fileno=fd):
         poller.watch(fd, IN)
-        other.send(b"x")
-        assert poller.wait(60) == [(mine.fileno(), IN)]
+        right.send(b"x")
+        assert poller.wait(60) == [(fd, IN)]
 
 
 def test_forgetting_what_was_never_watched_does_no_harm(poller, pair):
