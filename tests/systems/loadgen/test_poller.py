@@ -1,7 +1,7 @@
 """Waiting for sockets, with either means."""
 
-import selectors
 import os
+import selectors
 import socket
 import sys
 
@@ -54,17 +54,16 @@ def test_what_is_forgotten_is_not_reported_until_watched_again(poller, pair):
 def test_a_number_that_is_used_again_is_watched_anew(poller):
     """A socket closed while it rested, and another of the same number in its place."""
     left, right = socket.socketpair()
-    fd = left.fileno()
-    poller.watch(fd, IN)
-    poller.forget(fd)
-    left.close()
-    right.close()
-    another, right = socket.socketpair()
-    os.dup2(another.fileno(), fd)
-    with another, right, socket.socket(fileno=fd):
+    mine, other = socket.socketpair()
+    fd = left.detach()
+    with right, mine, other:
         poller.watch(fd, IN)
-        right.send(b"x")
+        poller.forget(fd)
+        os.dup2(mine.fileno(), fd)
+        poller.watch(fd, IN)
+        other.send(b"x")
         assert poller.wait(60) == [(fd, IN)]
+        os.close(fd)
 
 
 def test_forgetting_what_was_never_watched_does_no_harm(poller, pair):
