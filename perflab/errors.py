@@ -66,6 +66,10 @@ class StageError(PerflabError):
         self.item = item
 
 
+class StoppedError(ClosedError, RuntimeError):
+    """A worker pool was stopped and takes no more; RuntimeError is what an Executor raises."""
+
+
 class PanicError(PerflabError):
     """What ends the whole process in Go, in a port of Go code: a send on a closed channel."""
 

@@ -18,7 +18,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "brotli-python": "brotli"}  # beside - and _, which are the same
+CONDA_NAMES = {
+    "matplotlib-base": "matplotlib",
+    "brotli-python": "brotli",
+}  # beside - and _, which are the same
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
