@@ -14,6 +14,9 @@ CSV = ROOT / "data" / "benchmarks.csv"
 FIGURE = ROOT / "data" / "benchmarks.png"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+PICTURE = (
+    "![How many times as long other libraries take as ours, with the goals](data/benchmarks.png)"
+)
 COLUMNS = [field.name for field in dataclasses.fields(Result)]
 
 
@@ -121,8 +124,14 @@ def put_into(text: str, results: list[Result]) -> str:
     found = re.search(f"(?s){BEGIN}.*?{END}", text)
     if found is None:
         raise SystemExit(f"README.md has no {BEGIN} … {END} to write the table between")
-    words = f"Peer ÷ ours with its interval, {results[0].machine}; ours is timed on one thread."
-    body = f"{BEGIN}\n{words}\n\n{table(results)}\n{END}"
+    missed = sum(one.verdict == "MISSED" for one in results)
+    goals = sum(one.goal is not None for one in results)
+    words = (
+        f"Peer ÷ ours with its interval, {results[0].machine}; ours is timed on one thread. "
+        f"{missed} of {goals} goals were missed."
+    )
+    fold = f"<details><summary>The table</summary>\n\n{words}\n\n{table(results)}\n\n</details>"
+    body = f"{BEGIN}\n{PICTURE}\n\n{fold}\n{END}"
     return text[: found.start()] + body + text[found.end() :]
 
 
@@ -130,59 +139,56 @@ def put_into(text: str, results: list[Result]) -> str:
 
 
 def figure(results: list[Result]) -> bytes:
-    """Each ratio with its interval on one log axis, as a PNG; goals as short lines."""
+    """Each ratio that has a goal, with its interval and the goal, on one log axis, as a PNG."""
     import matplotlib as mpl  # not for a race that only prints
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from perflab.book.plots import png
-    from perflab.book.style import STYLE, THEORY, WIDTH
+    from perflab.book.style import STYLE, WIDTH
 
-    rows = _grouped(results)
+    rows = _grouped([one for one in results if one.goal is not None])
     with mpl.rc_context(STYLE):
-        drawn = Figure(figsize=(WIDTH, 1.2 + 0.19 * len(rows)))
+        drawn = Figure(figsize=(WIDTH, 1.6 + 0.21 * len(rows)))
         FigureCanvasAgg(drawn)
         axis = drawn.subplots()
         for place, (_, group) in enumerate(rows):
             _draw(axis, place, group)
-        axis.axvline(1, color=THEORY, linewidth=1, zorder=0)
-        _decorate(axis, rows, results[0].machine)
+        _decorate(axis, rows, results)
         drawn.tight_layout()
         return png(drawn)
 
 
 def _draw(axis: Any, place: int, group: list[Result]) -> None:
-    from perflab.book.style import GUIDE, OTHERS, OURS, WORDS
+    from perflab.book.style import OTHERS, OURS, WORDS
 
     for one in group:
-        y = place + (0.14 if one.threads > 1 else -0.14)
-        colour = GUIDE if one.verdict == "MISSED" else OURS if one.threads == 1 else OTHERS[0]
-        axis.plot([one.ratio], [y], "o", markersize=4, color=colour)
+        y = place + (0.16 if one.threads > 1 else -0.16)
+        colour = OURS if one.threads == 1 else OTHERS[0]
+        inside = "white" if one.verdict == "MISSED" else colour
         if math.isfinite(one.high) and one.low > 0:
-            axis.plot([one.low, one.high], [y, y], color=colour, linewidth=1.2)
-        if one.goal is not None:
-            axis.plot([one.goal] * 2, [y - 0.18, y + 0.18], color=WORDS, linewidth=1.2)
+            axis.plot([one.low, one.high], [y, y], color=colour, linewidth=1.2, zorder=1)
+        axis.plot([one.ratio], [y], "o", markersize=4.5, color=colour, mfc=inside, zorder=2)
+        axis.plot([one.goal] * 2, [y - 0.16, y + 0.16], color=WORDS, linewidth=1.6, zorder=3)
 
 
-def _decorate(axis: Any, rows: list, machine: str) -> None:
-    from perflab.book.style import GUIDE, OTHERS, OURS, WORDS
+def _decorate(axis: Any, rows: list, results: list[Result]) -> None:
+    from perflab.book.style import OTHERS, OURS, THEORY, WORDS
 
-    changes = [key[0] for key, _ in rows]
-    labels = [
-        peer if n and changes[n - 1] == race else f"{race}: {peer}"
-        for n, ((race, peer), _) in enumerate(rows)
-    ]
+    labels, shown = [], ""
+    for (race, peer), _ in rows:
+        labels.append(peer if race == shown else f"{race}: {peer}")
+        shown = race
     axis.set_yticks(range(len(rows)), labels, fontsize=7.5)
-    for n in range(1, len(rows)):
-        if changes[n] != changes[n - 1]:
-            axis.axhline(n - 0.5, color="#dddddd", linewidth=0.6, zorder=0)
+    axis.axvline(1, color=THEORY, linewidth=1, zorder=0)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
-    axis.set_xlabel(f"peer ÷ ours, time per operation; a short line is the goal\n{machine}")
-    axis.set_title("How many times ours is as fast as its peers")
-    legend = ((-132, "1 thread", OURS), (-70, "several", OTHERS[0]), (-8, "missed", GUIDE))
-    for place, words, colour in legend:
-        at = {"xytext": (place, 8), "textcoords": "offset points", "xycoords": "axes fraction"}
-        axis.annotate(words, (1, 1), **at, color=colour, ha="right", fontsize=8)
+    axis.set_xlabel(f"time of the other ÷ ours; 1× is as fast as ours\n{results[0].machine}")
+    axis.set_title("How many times as long the others take\n", loc="left")
+    words = [("● 1 thread", OURS), ("● 4 threads", OTHERS[0]), ("○ goal missed", WORDS),
+             ("| goal", WORDS)]  # fmt: skip
+    for n, (word, colour) in enumerate(words):
+        axis.annotate(word, (0.24 * n, 1), xycoords="axes fraction", xytext=(0, 5),
+                      textcoords="offset points", color=colour, fontsize=8)  # fmt: skip
     axis.tick_params(axis="both", colors=WORDS)
