@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from perflab.book import layout
 from perflab.book.panel import Panel, Range
-from perflab.book.style import DASHED, EVENT, OURS, PREDICTION, THEORY, WORDS
+from perflab.book.style import DASHED, EVENT, OURS, PREDICTION, STATES, THEORY, WORDS
 from perflab.book.wording import plain
 from perflab.errors import require
 
@@ -21,6 +21,8 @@ def draw_panel(
     axis: Any, panel: Panel, palette: Mapping[str, str], x_log: bool
 ) -> list[layout.Note]:
     """Draw lines and marks; the marks' words come back, to be placed when all is drawn."""
+    if panel.bands:
+        return _draw_bands(axis, panel)
     ends = panel.ends(x_log)
     if x_log and ends:
         axis.set_xscale("log", nonpositive="mask")
@@ -43,6 +45,24 @@ def draw_panel(
         axis.text(0.5, 0.5, "no data", transform=axis.transAxes, ha="center", color=THEORY)
         return []
     return _draw_marks(axis, panel, x_log)
+
+
+def _draw_bands(axis: Any, panel: Panel) -> list[layout.Note]:
+    """A row of coloured bands by name, the first at the top; each state is named in its widest."""
+    rows = list(panel.bands)
+    every = [(row, one) for row, name in enumerate(rows) for one in panel.bands[name]]
+    for row, (start, end, state) in every:
+        axis.barh(row, end - start, 0.7, start, color=STATES[state], edgecolor="white")
+    for state in STATES:
+        mine = [(end - start, start, row) for row, (start, end, one) in every if one == state]
+        if mine:
+            wide, start, row = max(mine)
+            at, look = start + wide / 2, {"fontsize": layout.NOTE_SIZE, "color": WORDS}
+            axis.text(at, row, state, ha="center", va="center", clip_on=True, **look)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_ylabel(panel.label)
+    return []
 
 
 def _draw_marks(axis: Any, panel: Panel, x_log: bool) -> list[layout.Note]:
@@ -88,12 +108,16 @@ def share_x(axes: Sequence[Any], panels: Sequence[Panel], x_label: str) -> None:
 
 def scale(axis: Any, panel: Panel, x_log: bool) -> None:
     """Set the limits and ticks, once all that is drawn is there."""
+    if panel.bands:
+        return
     if axis.get_yscale() == "log":
         plain_numbers(axis.yaxis)
     else:
         low, high = axis.get_ylim()
         low = min(0.0, low)
         axis.set_ylim(low, high + 0.08 * (high - low))
+    if axis.get_xscale() == "linear" and _whole(panel):  # no request has the number 2.5
+        axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if axis.get_xscale() == "log":
         plain_numbers(axis.xaxis)
         tried = {tuple(np.ravel(x)) for x, _ in panel.lines.values()}
@@ -102,6 +126,12 @@ def scale(axis: Any, panel: Panel, x_log: bool) -> None:
             axis.xaxis.set_minor_locator(NullLocator())
     if not axis.lines:
         axis.set_yticks([])
+
+
+def _whole(panel: Panel) -> bool:
+    """Whether every x of the panel is a whole number."""
+    lines = [np.asarray(x, float) for x, _ in panel.lines.values()]
+    return bool(lines) and all(np.all(x == np.floor(x)) for x in lines)
 
 
 def plain_numbers(axis: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from perflab.book.style import STATES
 from perflab.errors import require
 from perflab.measure.percentiles import is_number
 
@@ -21,7 +22,9 @@ class Panel:
     `points` names lines drawn as dots only; `marks` are horizontal and `x_marks` vertical lines by
     name. `steps` draws each line as stairs: a count that holds until it changes. A panel with an
     `x_label` has an x axis of its own; the others share one. Values that are not finite, and on a
-    logarithmic axis those that are not above 0, leave a gap. ValueError for what cannot be drawn.
+    logarithmic axis those that are not above 0, leave a gap. A panel with `bands` and no lines
+    shows states over time: rows by name, each a list of (from, until, state), the state one of
+    `style.STATES`. ValueError for what cannot be drawn.
     """
 
     label: str
@@ -34,6 +37,7 @@ class Panel:
     height: float = 1.0
     x_label: str = ""
     x_log: bool = False
+    bands: Mapping[str, Sequence[tuple[float, float, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         named = isinstance(self.label, str) and bool(self.label.strip())
@@ -56,6 +60,9 @@ class Panel:
         for what in ("log", "steps", "x_log"):
             flag = getattr(self, what)
             require(isinstance(flag, bool | np.bool_), what, flag, "True or False")
+        stretches = [one for row in self.bands.values() for one in row]
+        known = all(is_range(one[:2]) and one[2] in STATES for one in stretches)
+        require(known and not (self.bands and self.lines), "bands", self.bands, "states over time")
         require(isinstance(self.x_label, str), "x_label", self.x_label, "a text")
 
     def ends(self, x_log: bool = False) -> dict[str, Range]:

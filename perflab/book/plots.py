@@ -131,6 +131,8 @@ def alternative_text(title: str, x_label: str, panels: Sequence[Panel]) -> str:
             known = known[np.isfinite(known)]
             ends = f"from {plain(known[0])} to {plain(known[-1])}" if len(known) else "without data"
             lines.append(f"{name} {ends}")
+        for name, row in panel.bands.items():
+            lines.append(f"{name} {', '.join(f'{state} from {plain(at)}' for at, _, state in row)}")
         over = f" over {panel.x_label}" if panel.x_label else ""
         parts.append(f"{panel.label}{over}: {'; '.join(lines) or 'no data'}.")
     return " ".join(parts)

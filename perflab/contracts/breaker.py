@@ -30,6 +30,8 @@ from perflab.measure.virtual import VirtualClock
 
 __all__ = ["Maker", "guide_style"]
 
+AT_ONCE = 8  # a lock held during a call makes most of them wait for 1.5 s
+
 opens, passes_on = tripping.opens, tripping.passes_on
 closes, bad_probe = tripping.closes, tripping.bad_probe
 crashes, interrupts = tripping.crashes, tripping.interrupts

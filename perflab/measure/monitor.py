@@ -141,7 +141,9 @@ class RequestMonitor:
     def _count(self, scope: Scope, request: Request) -> None:
         seconds = request.ended_at() - request.began
         name = getattr(scope.get("route"), "path", UNMATCHED)
-        self._routes.setdefault(name, _Route()).count(request, seconds)
+        if name not in self._routes:  # not setdefault: a _Route is dear to make
+            self._routes[name] = _Route()
+        self._routes[name].count(request, seconds)
         if seconds >= self._slow:
             self._slow_requests += 1
             self._log.append(SlowRequest(scope["method"], scope["path"], request.status, seconds))

@@ -16,7 +16,7 @@ from perflab.measure.compare import effects_of
 from perflab.patterns.objectpool import Buffer, ObjectPool
 
 Request = Callable[[], object]
-ROUNDS = 12  # with three variants beside the first an interval needs eleven
+ROUNDS, OF_LARGE = 40, 12  # with three variants beside the first an interval needs eleven
 
 
 def buffer_requests(size: int) -> dict[str, Request]:
@@ -54,7 +54,9 @@ def buffer_costs(size: int) -> dict[str, dict[str, float]]:
     for request in reversed(requests.values()):  # the pools have their buffers before one is freed
         request()
     before = _collections()
-    seconds = _by_turns(list(requests.values()), max(1, min(1_000, 1_000_000 // size)))
+    rounds = ROUNDS if size <= 1_000_000 else OF_LARGE
+    times = max(1, min(1_000, 2_000_000 // size))
+    seconds = _by_turns(list(requests.values()), times, rounds)
     collections = _collections() - before
     effects = [None, *effects_of(seconds)]
     costs = {}
@@ -72,10 +74,12 @@ def buffer_costs(size: int) -> dict[str, dict[str, float]]:
     return costs
 
 
-def _by_turns(requests: list[Request], times: int) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _by_turns(
+    requests: list[Request], times: int, rounds: int
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Seconds a request, a row a round. Unlike compare() it does not collect in between, which
     would empty the guide's pool; the first of a turn, who meets what others left, is not timed."""
-    rng, seconds = random.Random(1), np.zeros((ROUNDS, len(requests)))
+    rng, seconds = random.Random(1), np.zeros((rounds, len(requests)))
     for row in seconds:
         for column in rng.sample(range(len(requests)), len(requests)):
             request = requests[column]
@@ -135,7 +139,7 @@ class ListPool:
 
 
 def after_burst(
-    make: Callable[[], Any], collections: int = 3, users: int = 40, size: int = 1_000_000
+    make: Callable[[], Any], collections: int = 5, users: int = 40, size: int = 1_000_000
 ) -> list[int]:
     """Bytes that an idle pool holds after a burst of users with `size` bytes each: at once, and
     after each of so many full collections."""

@@ -7,6 +7,7 @@ client can read each when it was sent.
 
 import zlib
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, Protocol
 
 import brotli
@@ -138,8 +139,8 @@ class CompressionMiddleware:
         encoding = negotiate(accepted.decode("latin-1"), self._encodings)
         if scope["method"] == "HEAD":  # it has no body whose compressed length could be told
             encoding = None
-        encoder = ENCODERS[encoding](self._levels[encoding]) if encoding else None
-        answer = _Answer(send, encoding or "", encoder, self._minimum)
+        make = partial(ENCODERS[encoding], self._levels[encoding]) if encoding else None
+        answer = _Answer(send, encoding or "", make, self._minimum)
         await self._app(scope, receive, answer.send)
 
 
@@ -154,11 +155,15 @@ def _checked(levels: dict[str, int]) -> dict[str, int]:
 
 class _Answer:
     """One answer on its way. State: its head, held back until its first body message tells how
-    long it is; `encoder`, None once it is decided that the body goes as it is."""
+    long it is; `encoder`, made once it is decided that the body is compressed (it takes some
+    300 kB), else None."""
 
-    def __init__(self, send: Send, encoding: str, encoder: Encoder | None, minimum: int) -> None:
+    def __init__(
+        self, send: Send, encoding: str, make: Callable[[], Encoder] | None, minimum: int
+    ) -> None:
         self._send, self._minimum = send, minimum
-        self._encoding, self._encoder = encoding, encoder
+        self._encoding, self._make = encoding, make
+        self._encoder: Encoder | None = None
         self._head: Message | None = None
 
     async def send(self, message: Message) -> None:
@@ -170,8 +175,9 @@ class _Answer:
             return
         body, more = message.get("body", b""), message.get("more_body", False)
         head, self._head = self._head, None
-        if head is not None and not _may(head, None if more else len(body), self._minimum):
-            self._encoder = None
+        size = None if more else len(body)
+        if head is not None and self._make is not None and _may(head, size, self._minimum):
+            self._encoder = self._make()
         if self._encoder is not None:
             body = self._encoder.part(body) if more else self._encoder.end(body)
         if head is not None:

@@ -1,10 +1,22 @@
 """A server in this event loop that counts what reaches it, and answers when it is told to."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+from psutil import Process
+
 from perflab.errors import require
+from perflab.systems.httpget import HttpGet
 from perflab.systems.servers import HOST
+from perflab.systems.slowlink import link
+
+Floats = NDArray[np.float64]
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -65,3 +77,48 @@ class CountedServer:
         self._server.close()
         for writer in list(self._open):
             writer.close()
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """One entry a burst: `seconds` of its slowest request; `connections` opened so far, as the
+    server counted them; `resident` bytes of this process, which holds both ends."""
+
+    seconds: Floats
+    connections: NDArray[np.int64]
+    resident: NDArray[np.int64]
+
+
+async def in_bursts(
+    clients: Callable[[Callable[..., HttpGet]], Callable[[], HttpGet]],
+    *,
+    burst: int = 50,
+    bursts: int = 20,
+    delay: float = 0.005,
+) -> Bursts:
+    """So many bursts of requests at once, over a link with this delay.
+
+    `clients(connect)` makes clients with `connect(idle=…)` and returns a function that gives the
+    one for the next request.
+    """
+    with ExitStack() as stack:
+        async with CountedServer(burst) as server:
+            slow = await asyncio.to_thread(link(server, delay=delay).start)
+            stack.callback(slow.stop)
+
+            def connect(idle: int) -> HttpGet:
+                return stack.enter_context(HttpGet(slow.url + "/", idle=idle))
+
+            choose, rows = clients(connect), []
+            for _ in range(bursts):
+                took = await asyncio.gather(*(_timed(choose()) for _ in range(burst)))
+                rows.append((max(took), server.connections, Process().memory_info().rss))
+    seconds, connections, resident = zip(*rows, strict=True)
+    return Bursts(np.array(seconds), np.array(connections), np.array(resident))
+
+
+async def _timed(client: HttpGet) -> float:
+    began = perf_counter()
+    answer = await client.get()
+    await answer.read()
+    return perf_counter() - began

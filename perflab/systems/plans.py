@@ -5,6 +5,7 @@ same on every machine for one version, and it makes the query slow: never time w
 PostgreSQL counts the pages (of 8 kB) that it looked at, in memory or not.
 """
 
+import itertools
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ SQLITE = re.compile(
     r"(?: USING (?:AUTOMATIC )?(?:PARTIAL )?(?P<covering>COVERING )?INDEX (?P<index>[^(\s]\S*)?"
     r"| USING (?P<key>INTEGER PRIMARY KEY))?"
 )
+NUMBERS = itertools.count()
 KEY = "primary key"  # SQLite's name for the table's own order
 
 
@@ -95,7 +97,10 @@ def for_postgres(query: str) -> str:
 def _sqlite(connection: sqlite3.Connection, query: str, parameters: Sequence[Any]) -> QueryPlan:
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, whatever the reader set
-    listed = cursor.execute(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
+    # Numbered, so that the module finds none of the statements that it keeps: SQLite does not make
+    # one of EXPLAIN anew when an index is dropped, and an old plan would be shown.
+    asked = f"EXPLAIN QUERY PLAN /* {next(NUMBERS)} */ {query}"
+    listed = cursor.execute(asked, parameters).fetchall()
     depths = {0: -1}
     nodes = []
     for number, parent, _, text in listed:

@@ -6,11 +6,17 @@ which a link counts are those that the protocol demands, on a busy machine too.
 
 import socket
 import ssl
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+from psutil import Process
+
 from perflab.errors import require
+from perflab.systems.slowlink import link
 
 PIECE = 65536
 
@@ -31,7 +37,7 @@ class RawClient:
     ) -> None:
         url = getattr(server, "url", None)
         require(isinstance(url, str), "server", server, "something with a .url")
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))
         self._place = (str(parts.hostname), parts.port or 80)
         self._context: ssl.SSLContext | None = None
         if parts.scheme == "https":
@@ -138,3 +144,37 @@ class RawClient:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What some requests took: `seconds` of each, the server's `resident` bytes after each, the
+    `connections`, of them those `resumed`, and the `round_trips`, the link's own count: one for
+    each TCP connection, then one for each change of direction to the client."""
+
+    seconds: NDArray[np.float64]
+    resident: NDArray[np.int64]
+    connections: int
+    resumed: int
+    round_trips: int
+
+
+def asked(
+    server: Any,
+    requests: int = 10,
+    *,
+    delay: float = 0.010,
+    kept: bool = True,
+    resume: bool = False,
+) -> Asked:
+    """Ask a web application for its smallest page, over a link with this delay one way."""
+    process = Process(server.pid)
+    with (
+        link(server, delay=delay) as slow,
+        RawClient(slow, server.authority, kept=kept, resume=resume) as client,
+    ):
+        rows = [(client.get(), process.memory_info().rss) for _ in range(requests)]
+        counts = slow.counts()
+    seconds, resident = zip(*rows, strict=True)
+    trips = counts.connections + (counts.turns + counts.connections) // 2
+    return Asked(np.array(seconds), np.array(resident), counts.connections, client.resumed, trips)

@@ -6,10 +6,10 @@ leaves hold the rows in the order of their key.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from perflab.errors import require
 
 INTERIOR, LEAF = 5, 13  # kinds of pages of a table
 HEAD = 100  # bytes of the file's own header, on page 1
-READ_HERE = Path("/proc/self/io")
+READ_HERE = Path("/proc/self/io")  # bytes that this process has read, from the system's cache too
 
 
 def page_of_rows(path: str | Path, table: str) -> NDArray[np.int64]:
@@ -26,7 +26,7 @@ def page_of_rows(path: str | Path, table: str) -> NDArray[np.int64]:
 
     The file must not be changed meanwhile. ValueError for what is no table with rowids.
     """
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with closing(_opened(path)) as db:
         asked = "SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?"
         found = db.execute(asked, (table,)).fetchone()
         size = db.execute("PRAGMA page_size").fetchone()[0]
@@ -43,12 +43,26 @@ def pages_fetched(pages: ArrayLike) -> int:
     return int(np.count_nonzero(np.diff(pages))) + 1 if pages.size else 0
 
 
-def bytes_read() -> int | None:
-    """What this process has read so far, from files in the system's memory too; None where the
-    system does not tell (it is Linux that does)."""
+def bytes_read(path: str | Path, query: str, parameters: Sequence[Any] = ()) -> int | None:
+    """What one run of a query reads of the file, with a cache of hardly a page; None where the
+    system does not tell. It is Linux that does, and there it counts what other threads read too.
+    """
     if not READ_HERE.exists():
         return None
+    with closing(_opened(path)) as db:
+        db.executescript("PRAGMA cache_size = 1; PRAGMA mmap_size = 0;")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchall()  # the file's own head is read
+        before = _read_so_far()
+        db.execute(query, parameters).fetchall()
+        return _read_so_far() - before
+
+
+def _read_so_far() -> int:
     return int(READ_HERE.read_text(encoding="ascii").split()[1])
+
+
+def _opened(path: str | Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
 
 
 def _leaves(file: BinaryIO, number: int, size: int) -> Iterator[tuple[int, int]]:

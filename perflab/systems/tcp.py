@@ -1,9 +1,6 @@
-"""What a kernel's TCP does with small writes, full queues and used-up ports, on sockets of ours.
+"""What a kernel's TCP does with small writes and with a full queue, on sockets of our own."""
 
-Where a behaviour is Linux's own, the function returns None elsewhere: it was not run.
-"""
-
-import errno
+import fcntl
 import select
 import socket
 import struct
@@ -25,8 +22,13 @@ LINUX = sys.platform == "linux"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n"
 BODY = b"x" * 200
 ASK = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
-LOCAL_PORT_RANGE = 51  # IP_LOCAL_PORT_RANGE of linux/in.h, since 6.3
+UNSENT = 0x894B  # SIOCOUTQNSD of linux/sockios.h
 LONG = 10.0  # seconds that nothing here takes
+
+
+def on_linux(seen: bool) -> bool:
+    """What was seen, where this is Linux; True elsewhere, where it is not claimed."""
+    return seen or not LINUX
 
 
 # ── Small writes
@@ -34,25 +36,43 @@ LONG = 10.0  # seconds that nothing here takes
 
 @dataclass(frozen=True)
 class Writes:
-    """`seconds` of each answer, and the `writes` that the server made for one."""
+    """`seconds` of each answer, the `writes` that the server made for one, and how many answers
+    were `held_back`: when the server had written the last of it, the kernel had not sent it yet
+    (None where the kernel does not tell, off Linux)."""
 
     seconds: Floats
     writes: int
+    held_back: int | None
 
 
-def _answer_in(
-    listener: socket.socket, connections: int, pieces: tuple[bytes, ...], no_delay: bool
-) -> None:
-    """Serve so many connections, one after the other, each answer in these writes."""
-    with suppress(OSError):
-        for _ in range(connections):
-            connection, _ = listener.accept()
-            with connection:
-                if no_delay:
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while connection.recv(4096):
-                    for piece in pieces:
-                        connection.sendall(piece)
+class _Writer(threading.Thread):
+    """A server that sends each answer in the given writes. State: `held_back`, answers so far of
+    which something was not sent yet when it had written all. Read it when the thread has ended."""
+
+    def __init__(
+        self, listener: socket.socket, connections: int, pieces: tuple[bytes, ...], no_delay: bool
+    ) -> None:
+        super().__init__(daemon=True)
+        self._listener, self._connections = listener, connections
+        self._pieces, self._no_delay = pieces, no_delay
+        self.held_back = 0
+
+    def run(self) -> None:
+        with suppress(OSError):
+            for _ in range(self._connections):
+                connection, _ = self._listener.accept()
+                with connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._no_delay)
+                    while connection.recv(4096):
+                        for piece in self._pieces:
+                            connection.sendall(piece)
+                        self.held_back += LINUX and _unsent(connection) > 0
+
+
+def _unsent(connection: socket.socket) -> int:
+    """Bytes that were written and that the kernel has not sent."""
+    answer = fcntl.ioctl(connection, UNSENT, struct.pack("i", 0))
+    return int(struct.unpack("i", answer)[0])
 
 
 def small_writes(
@@ -66,22 +86,30 @@ def small_writes(
     pieces = (HEAD, BODY) if writes == 2 else (HEAD + BODY,)
     times = np.empty(requests)
     with socket.create_server((HOST, 0)) as listener:
-        about = (listener, 1 if kept else requests, pieces, no_delay)
-        threading.Thread(target=_answer_in, args=about, daemon=True).start()
+        server = _Writer(listener, 1 if kept else requests, pieces, no_delay)
+        server.start()
         connection = None
         for number in range(requests):
             began = perf_counter()
             if connection is None:
                 connection = socket.create_connection(listener.getsockname(), timeout=LONG)
             connection.sendall(ASK)
-            left = len(HEAD + BODY)
-            while left:
-                left -= len(connection.recv(left))
+            receive(connection, len(HEAD + BODY))
             times[number] = perf_counter() - began
             if not kept or number == requests - 1:
                 connection.close()
                 connection = None
-    return Writes(times, len(pieces))
+        server.join(LONG)
+    return Writes(times, len(pieces), server.held_back if LINUX else None)
+
+
+def receive(connection: socket.socket, size: int) -> None:
+    """Read so many bytes; ConnectionError where the other side closes before."""
+    while size:
+        got = len(connection.recv(size))
+        if not got:
+            raise ConnectionError("closed before the whole answer came")
+        size -= got
 
 
 # ── A full backlog
@@ -98,6 +126,11 @@ class Backlog:
     limit: int
     at_once: int
     seconds: Floats
+
+    @property
+    def between(self) -> int:
+        """Clients that were connected later, but before a lost packet is sent again (1 s)."""
+        return int((self.seconds[self.at_once :] < 0.9).sum())
 
 
 def backlog(limit: int = 8, clients: int = 40, after: float = 0.2, until: float = 4.0) -> Backlog:
@@ -138,81 +171,3 @@ def _connected(
                 poll.unregister(fd)
         if left <= 0 or not np.isnan(done).any():
             return
-
-
-# ── Ports
-
-
-def left_behind(connections: int = 300) -> int | None:
-    """Open and close so many connections, the client first, and count those that the kernel still
-    keeps for the client (TIME_WAIT). None where this is not Linux."""
-    if not LINUX:
-        return None
-    with socket.create_server((HOST, 0), backlog=connections) as listener:
-        place = listener.getsockname()
-        for _ in range(connections):
-            with socket.create_connection(place) as client:
-                server, _ = listener.accept()
-                client.shutdown(socket.SHUT_WR)
-                server.recv(1)
-                server.close()
-                client.recv(1)
-        return _time_wait(place[1])
-
-
-def _time_wait(port: int) -> int:
-    """Connections to this port of ours in TIME_WAIT (state 06), from the kernel's own table."""
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split()[2:4] for line in table.readlines()[1:]]
-    return sum(remote.endswith(f":{port:04X}") and state == "06" for remote, state in rows)
-
-
-def with_few_ports(ports: int = 20, wanted: int = 25) -> list[str] | None:
-    """What becomes of each of `wanted` connects, all kept open, where there are so many ports:
-    "connected" or the error's name. None where the kernel cannot be told (Linux from 6.3 on)."""
-    if not LINUX:
-        return None
-    low, became = _free_ports(ports), []
-    bounds = struct.pack("I", (low + ports - 1) << 16 | low)
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server((HOST, 0), backlog=wanted))
-        for _ in range(wanted):
-            one = stack.enter_context(socket.socket())
-            try:
-                one.setsockopt(socket.IPPROTO_IP, LOCAL_PORT_RANGE, bounds)
-            except OSError:
-                return None
-            code = one.connect_ex(listener.getsockname())
-            became.append(errno.errorcode[code] if code else "connected")
-    return became
-
-
-def _free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on or is bound to."""
-    for low in range(40_000, 60_000, count):
-        with suppress(OSError), ExitStack() as stack:
-            for port in range(low, low + count):
-                stack.enter_context(socket.socket()).bind((HOST, port))
-            return low
-    raise OSError(errno.EADDRINUSE, f"no {count} free ports in a row")
-
-
-def on_a_closed_connection() -> str:
-    """What a client gets that asks on an idle connection which the server has closed meanwhile."""
-    with (
-        socket.create_server((HOST, 0)) as listener,
-        socket.create_connection(listener.getsockname(), timeout=LONG) as client,
-    ):
-        server, _ = listener.accept()
-        client.sendall(ASK)
-        server.recv(4096)
-        server.sendall(HEAD + BODY)
-        left = len(HEAD + BODY)
-        while left:
-            left -= len(client.recv(left))
-        server.close()  # its idle time is over, the client's is not
-        try:
-            client.sendall(ASK)  # accepted by our own kernel all the same
-            return "an answer" if client.recv(4096) else "no answer"
-        except ConnectionError:
-            return "no answer"

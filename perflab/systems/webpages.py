@@ -19,15 +19,15 @@ from perflab.systems.compression import ENCODERS
 
 ROUTES = "perflab.systems.webpages:routes"
 SIZE = 100_000  # bytes, about
-WORDS = (
-    "light sturdy classic modern compact travel kitchen garden office winter summer cotton steel "
-    "wooden silent folding bright large small pocket family outdoor"
-).split()
+WORDS = ("light", "sturdy", "classic", "modern", "compact", "travel", "kitchen", "garden", "office",
+         "winter", "summer", "cotton", "steel", "wooden", "silent", "folding", "bright", "large",
+         "small", "pocket", "family", "outdoor")  # fmt: skip
 
 
 def products(size: int = SIZE) -> list[dict[str, Any]]:
     """Products whose JSON has about so many bytes; always the same ones."""
-    rng, out, length = random.Random(7), [], 2
+    rng, length = random.Random(7), 2
+    out: list[dict[str, Any]] = []
     while length < size:
         number = len(out) + 1
         words = rng.choices(WORDS, k=14)

@@ -8,9 +8,27 @@ import pytest
 from perflab.book.exercises import CHAPTERS, exercise, titles
 from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare, percentile
-from tests.solutions import fundamentals, loadtesting
+from tests.solutions import (
+    caching,
+    database,
+    fundamentals,
+    loadtesting,
+    memory,
+    network,
+    patterns,
+    profiling,
+)
 
-ANSWERS = {1: fundamentals, 8: loadtesting}
+ANSWERS = {
+    1: fundamentals,
+    2: profiling,
+    3: database,
+    4: caching,
+    5: memory,
+    7: network,
+    8: loadtesting,
+    9: patterns,
+}
 EXERCISES = [(chapter, number) for chapter in CHAPTERS for number in range(1, 5)]
 WRONG = [
     (chapter, number, answer, hint)

@@ -33,7 +33,7 @@ def with_one_compressor(app):
     shared = compression.Gzip(6)
 
     async def wrapped(scope, receive, send):
-        await app(scope, receive, compression._Answer(send, "gzip", shared, 0).send)
+        await app(scope, receive, compression._Answer(send, "gzip", lambda: shared, 0).send)
 
     return wrapped
 
@@ -49,8 +49,8 @@ def without_flush(app):
     async def wrapped(scope, receive, send):
         accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode()
         wanted = compression.negotiate(accepted)
-        encoder = Unflushed(6) if wanted else None
-        answer = compression._Answer(send, "gzip" if wanted else "", encoder, 500)
+        make = (lambda: Unflushed(6)) if wanted else None
+        answer = compression._Answer(send, "gzip" if wanted else "", make, 500)
         await app(scope, receive, answer.send)
 
     return wrapped

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from perflab.measure import monitor as monitor_module
 from perflab.measure.monitor import UNMATCHED, RequestMonitor
 from perflab.measure.virtual import VirtualClock
 
@@ -190,6 +191,17 @@ def test_routes_are_kept_apart_and_what_has_none_together(clock):
         ask(monitor, path=path)
     counts = {name: route.requests for name, route in monitor.stats().routes.items()}
     assert counts == {"/products/{id}": 2, UNMATCHED: 3}
+
+
+def test_a_route_makes_its_histograms_once(clock, monkeypatch):
+    """They are dear to make: ten requests of one route take two, of latency and of wait."""
+    made = []
+    histogram = monitor_module.LatencyHistogram
+    monkeypatch.setattr(monitor_module, "LatencyHistogram", lambda: made.append(1) or histogram())
+    monitor = RequestMonitor(answering(clock, START, END), clock=clock)
+    for _ in range(10):
+        ask(monitor)
+    assert len(made) == 2
 
 
 def test_the_slow_log_keeps_the_latest_and_counts_all(clock):

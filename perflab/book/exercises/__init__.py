@@ -1,10 +1,28 @@
 """The exercises: what is set, and how an answer is judged; no solution stands here."""
 
-from perflab.book.exercises import fundamentals, loadtesting
+from perflab.book.exercises import (
+    caching,
+    database,
+    fundamentals,
+    loadtesting,
+    memory,
+    network,
+    patterns,
+    profiling,
+)
 from perflab.book.exercises.judging import Exercise, Judgement
 from perflab.errors import require
 
-CHAPTERS = {1: fundamentals.EXERCISES, 8: loadtesting.EXERCISES}
+CHAPTERS = {
+    1: fundamentals.EXERCISES,
+    2: profiling.EXERCISES,
+    3: database.EXERCISES,
+    4: caching.EXERCISES,
+    5: memory.EXERCISES,
+    7: network.EXERCISES,
+    8: loadtesting.EXERCISES,
+    9: patterns.EXERCISES,
+}
 
 __all__ = ["Exercise", "Judgement", "exercise", "titles"]
 

@@ -1,0 +1,114 @@
+"""Chapter 3, exercise 4: a database with a cache, as a model, and eight benchmarks of it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from perflab.book.exercises.judging import Answer, Judgement
+
+PAGES, CACHED, READS = 5_000, 500, 12_000
+HIT, MISS = 0.1, 5.0  # milliseconds
+PROMISE = 0.8  # a report below this share of the truth is too low
+
+
+class Cached:
+    """A database with a cache of pages, least recently used out first. State: the cached pages."""
+
+    def __init__(self) -> None:
+        self._pages: OrderedDict[int, None] = OrderedDict()
+
+    def read(self, key: int) -> float:
+        """Read a page; the milliseconds that it took."""
+        hit = key in self._pages
+        self._pages[key] = None
+        self._pages.move_to_end(key)
+        if len(self._pages) > CACHED:
+            self._pages.popitem(last=False)
+        return HIT if hit else MISS
+
+
+def start() -> Cached:
+    """A database whose cache is empty."""
+    return Cached()
+
+
+def production(seed: int) -> list[int]:
+    """The pages that production reads in a day, in order: Zipf's law, with exponent 0.8."""
+    rng = np.random.default_rng(seed)
+    weights = np.arange(1, PAGES + 1) ** -0.8
+    ranks = rng.choice(PAGES, READS, p=weights / weights.sum())
+    return [int(page) for page in rng.permutation(PAGES)[ranks]]
+
+
+Benchmark = Callable[[Cached, Sequence[int]], float]
+
+
+def _mean(database: Cached, keys: Iterable[int]) -> float:
+    return float(np.mean([database.read(key) for key in keys]))
+
+
+def _warmed_by_itself(database: Cached, keys: Sequence[int]) -> float:
+    """The best of three, and the first fills the cache."""
+    return min(_mean(database, keys[:300]) for _ in range(3))
+
+
+def _half_a_day_later(database: Cached, keys: Sequence[int]) -> float:
+    _mean(database, keys[: len(keys) // 2])
+    return _mean(database, keys[len(keys) // 2 :])
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "replays the day": _mean,
+    "one key, a thousand times": lambda database, keys: _mean(database, [keys[0]] * 1_000),
+    "the same hundred keys in a circle": lambda database, keys: _mean(database, [*keys[:100]] * 30),
+    "the day, sorted by key": lambda database, keys: _mean(database, sorted(keys)),
+    "the best of three": _warmed_by_itself,
+    "the second half, after the first": _half_a_day_later,
+    "every page once": lambda database, keys: _mean(database, dict.fromkeys(keys)),
+    "every third read": lambda database, keys: _mean(database, keys[::3]),
+}
+TOO_LOW = {
+    "one key, a thousand times",
+    "the same hundred keys in a circle",
+    "the day, sorted by key",
+    "the best of three",
+}
+
+
+def _dealt(seed: int) -> dict[str, str]:
+    names = list(BENCHMARKS)
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    return {"ABCDEFGH"[at]: names[number] for at, number in enumerate(drawn)}
+
+
+def benchmarks(seed: int) -> dict[str, Benchmark]:
+    """The eight benchmarks under letters that the seed deals out; each returns ms a read."""
+    return {letter: BENCHMARKS[name] for letter, name in _dealt(seed).items()}
+
+
+def judge_too_low(answer: Answer) -> Judgement:
+    for seed in (71, 72, 73):
+        name_of, keys = _dealt(seed), production(seed)
+        said = answer(benchmarks(seed), list(keys), start)
+        if said is None:
+            return Judgement("not attempted", "Return the set of letters.")
+        if not isinstance(said, Iterable) or isinstance(said, str):
+            return Judgement("wrong", f"Return a set of letters, not {said!r}.")
+        unknown = sorted(map(repr, set(said) - set(name_of)))
+        if unknown:
+            return Judgement("wrong", f"There is no benchmark {unknown[0]}.")
+        named = {name_of[letter] for letter in said}
+        tried = tuple(
+            (name, (name in named) == (name in TOO_LOW), "accused" if name in named else "believed")
+            for name in BENCHMARKS
+        )
+        wrong = named ^ TOO_LOW
+        if wrong:
+            name = min(wrong, key=lambda name: (name in TOO_LOW, name))  # the innocent first
+            true, report = _mean(start(), keys), BENCHMARKS[name](start(), keys)
+            shown = f"it says {report:.2f} ms a read, production sees {true:.2f}"
+            verdict = "got away" if name in TOO_LOW else "is not too low"
+            hint = f"«{name}» {verdict}: {shown}. Replay the day on a database of your own first."
+            return Judgement("wrong", hint, tried)
+    return Judgement("right", "All four found: each asks again for what it has just read.", tried)
