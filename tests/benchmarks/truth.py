@@ -11,16 +11,17 @@ A machine with something else to do adds its own waits to both: run it on a quie
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from perflab.measure import percentile
-from perflab.systems import Closed, LoadResult, Open, run_load
+from perflab.systems import Closed, Open, run_load
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PS = (50, 99, 99.9)
@@ -54,8 +55,9 @@ def serve(listener: socket.socket, times: Sequence[float]) -> None:
                 connection.sendall(ANSWER)
 
 
-def against(times: Sequence[float], workload: Closed | Open, **options: float) -> LoadResult:
-    """A run against such a server, in a process of its own."""
+@contextlib.contextmanager
+def serving(times: Sequence[float]) -> Iterator[str]:
+    """Such a server in a process of its own; its address."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         server = multiprocessing.get_context("fork").Process(
@@ -63,10 +65,26 @@ def against(times: Sequence[float], workload: Closed | Open, **options: float) -
         )
         server.start()
         try:
-            return run_load(url, workload, **options)
+            yield url
         finally:
             server.kill()
             server.join()
+
+
+def bare(times: Sequence[float]) -> Sequence[float]:
+    """What a loop of send and recv measures: the way through the kernel, and being woken."""
+    request, took = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", []
+    with (
+        serving(times) as url,
+        socket.create_connection(("127.0.0.1", int(url.split(":")[2].strip("/")))) as connection,
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in times:
+            began = time.perf_counter()
+            connection.sendall(request)
+            connection.recv(65536)
+            took.append(time.perf_counter() - began)
+    return took
 
 
 def told(name: str, said: float, true: float, allowed: float) -> bool:
@@ -80,12 +98,18 @@ def told(name: str, said: float, true: float, allowed: float) -> bool:
 def known_times(requests: int) -> bool:
     """One user at a time, so that nobody waits for anybody. Log-normal, median 1 ms."""
     times = np.random.default_rng(1).lognormal(np.log(1e-3), 0.7, requests)
-    result = against(times.tolist(), Closed(1, requests=requests))
+    with serving(times.tolist()) as url:
+        result = run_load(url, Closed(1, requests=requests))
     print(f"times: {result.end.size:,} requests, {result.errors or 'no errors'}")
     good = [
         told(f"p{p:g}", result.percentile(p, "service_time"), true, max(0.02 * true, 50e-6))
         for p, true in ((p, percentile(times, p)) for p in PS)
     ]
+    floor = bare(times.tolist())
+    print("  a bare loop of send and recv, on the same server:")
+    for p in PS:
+        true = percentile(times, p)
+        told(f"p{p:g}", percentile(floor, p), true, max(0.02 * true, 50e-6))
     return all(good)
 
 
@@ -94,7 +118,8 @@ def frozen(rate: int = 1_000, seconds: int = 10) -> bool:
     times = np.full(rate * seconds, 20e-6)
     middle = times.size // 2
     times[middle] = 1.0
-    result = against(times.tolist(), Open(rate, seconds), grace=5.0)
+    with serving(times.tolist()) as url:
+        result = run_load(url, Open(rate, seconds), grace=5.0)
     gaps = np.full(times.size, 1 / rate)
     true = np.empty(times.size)
     wait = 0.0
