@@ -14,6 +14,7 @@ from perflab.book.style import DASHED, EVENT, OURS, PREDICTION, STATES, THEORY, 
 from perflab.book.wording import plain
 from perflab.errors import require
 
+WIDE = 0.09  # of all bands together: there is room for a state's name
 FEW = 8  # values of x that are labelled themselves on a logarithmic axis
 
 
@@ -48,17 +49,17 @@ def draw_panel(
 
 
 def _draw_bands(axis: Any, panel: Panel) -> list[layout.Note]:
-    """A row of coloured bands by name, the first at the top; each state is named in its widest."""
+    """A row of coloured bands by name, the first at the top; a state is named where it is wide."""
     rows = list(panel.bands)
     every = [(row, one) for row, name in enumerate(rows) for one in panel.bands[name]]
     for row, (start, end, state) in every:
         axis.barh(row, end - start, 0.7, start, color=STATES[state], edgecolor="white")
-    for state in STATES:
-        mine = [(end - start, start, row) for row, (start, end, one) in every if one == state]
-        if mine:
-            wide, start, row = max(mine)
-            at, look = start + wide / 2, {"fontsize": layout.NOTE_SIZE, "color": WORDS}
-            axis.text(at, row, state, ha="center", va="center", clip_on=True, **look)
+    span = max(one[1] for _, one in every) - min(one[0] for _, one in every)
+    widest = {one[2]: one for _, one in sorted(every, key=lambda row: row[1][1] - row[1][0])}
+    for row, one in every:
+        if one is widest[one[2]] or one[1] - one[0] > WIDE * span:
+            at, look = (one[0] + one[1]) / 2, {"fontsize": layout.NOTE_SIZE, "color": WORDS}
+            axis.text(at, row, one[2], ha="center", va="center", clip_on=True, **look)
     axis.set_yticks(range(len(rows)), rows)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_ylabel(panel.label)

@@ -51,7 +51,7 @@ class Ordeal:
 
 
 def through_a_hang(
-    guards: Sequence[str] = GUARDS, hang: float = 2.0, after: float = 1.5, rate: float = 60.0
+    guards: Sequence[str] = GUARDS, hang: float = 2.0, after: float = 1.0, rate: float = 60.0
 ) -> tuple[dict[str, Ordeal], tuple[float, float]]:
     """Services under one load, beside each other, while what they depend on hangs for so long.
 

@@ -299,3 +299,30 @@ def test_what_cannot_be_drawn_is_named(make, named):
     with pytest.raises(ValueError, match="must be") as error:
         make()
     assert named in str(error.value)
+
+
+def states():
+    rows = {"guide's": [(0, 3, "closed"), (3, 5, "open")], "ours": [(0, 2, "half-open")]}
+    return Panel("breaker", {}, bands=rows)
+
+
+def test_bands_show_states_over_the_time_of_the_panels_beside_them():
+    """A row for each name, a bar for each stretch, each state named, the time axis shared."""
+    figure = draw("States", "time (s)", [Panel("latency (ms)", {"ours": (X, X)}), states()])
+    axis = figure.axes[1]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["guide's", "ours"]
+    assert len(axis.patches) == 3
+    assert {"closed", "open", "half-open"} <= {text.get_text() for text in axis.texts}
+    assert axis.get_xlim() == figure.axes[0].get_xlim()
+
+
+def test_bands_can_be_read_out():
+    """The words beside the picture say which state began when."""
+    assert "guide's closed from 0, open from 3" in alternative_text("T", "s", [states()])
+
+
+@pytest.mark.parametrize("row", [[(0, 1, "ajar")], [(1, 0, "open")]])
+def test_a_state_that_is_none_is_refused(row):
+    """An unknown state, or a stretch that ends before it begins."""
+    with pytest.raises(ValueError, match="bands"):
+        Panel("breaker", {}, bands={"ours": row})

@@ -59,7 +59,7 @@ def selectivity(
     kinds = ("scan", "by index")
     ch.figure(
         "3.2",
-        f"At {share[-2]:g} % of the rows the index makes the query {worst[0]:.1f}× as slow in "
+        f"At {share[-2]:g} % of the rows the index takes {worst[0]:.1f}× the scan's time in "
         f"SQLite, {worst[1]:.1f}× in PostgreSQL; the steps do not show it, what is read does",
         "rows that the condition takes (%)",
         [
@@ -69,7 +69,7 @@ def selectivity(
                 {way: (share, work[f"steps, {way}"] / 1e3) for way in kinds},
             ),
             Panel(
-                "memory read (MB)",
+                "memory: pages read (MB)",
                 {way: (share, work[f"pages, {way}"] * page / MB) for way in kinds},
             ),
         ],
@@ -79,10 +79,10 @@ def selectivity(
 def typing(ch: Chapter, typed: Sequence[str], ways: Pairs, answer: Sequence[int]) -> None:
     """3.3: a search that goes on while somebody types; `answer` in bytes."""
     letters = [len(part) for part in typed]
-    gain = [ways["LIKE"][-1][k] / ways["mended"][-1][k] for k in (0, 1)]
+    gain = [ways["plain index"][-1][k] / ways["mended index"][-1][k] for k in (0, 1)]
     ch.figure(
         "3.3",
-        f"«{typed[-1]}»: mended, the search is {gain[0]:,.0f}× as fast in SQLite, "
+        f"«{typed[-1]}»: with the mended index the search is {gain[0]:,.0f}× as fast in SQLite, "
         f"{gain[1]:,.0f}× in PostgreSQL; after one letter there is less to gain",
         f"letters typed of «{typed[-1]}»",
         [
@@ -155,7 +155,7 @@ def pool_sizes(ch: Chapter, runs: Mapping[int, PoolLoad], callers: int) -> None:
     ch.figure(
         "3.9",
         f"{callers} callers, from 10 connections to {sizes[-1]}: "
-        f"{most.throughput / ten.throughput:.1f}× the statements, each "
+        f"{most.throughput / ten.throughput:.1f}× the statements a second, each "
         f"{np.median(most.statement_time) / np.median(ten.statement_time):.1f}× as long, "
         f"{most.memory / ten.memory:.1f}× the server's memory",
         "connections in the pool",
@@ -189,8 +189,8 @@ def movement(ch: Chapter, shards: Sequence[int], moved: Mapping[str, Sequence[fl
     names = list(moved)
     ch.figure(
         "3.10",
-        f"When a shard joins {shards[-1]}, {moved[names[0]][-1]:.0f} % of the keys move by modulo, "
-        f"{moved['ours'][-1]:.1f} % on a ring",
+        f"When a shard joins {shards[-1]} others, {moved[names[0]][-1]:.0f} % of the keys move by "
+        f"the guide's modulo, {moved['ours'][-1]:.1f} % on our ring",
         "shards before another one joins",
         [Panel("keys that move (%)", {n: (shards, part) for n, part in moved.items()}, height=1.3)],
         x_log=True,

@@ -61,8 +61,8 @@ def looks(ch: Chapter, seen: Mapping[int, Sampled]) -> None:
                 height=1.3,
             ),
             Panel(
-                "latency (ms)",
-                {"measured": (every, [1e3 * run.latency for run in runs])},
+                "latency of a round (ms)",
+                {"sort and loop": (every, [1e3 * run.latency for run in runs])},
                 height=0.7,
             ),
             Panel(
@@ -83,7 +83,7 @@ def middleware(ch: Chapter, users: Mapping[int, LoadResult], inside: Mapping[int
     rate = [run.throughput for run in users.values()]
     ch.figure(
         "2.4",
-        f"{clients[-1]} clients wait {felt[-1]:.1f} ms; the middleware says {said[-1]:.2f}",
+        f"{clients[-1]} clients wait {felt[-1]:.1f} ms; the middleware says {said[-1]:.2f} ms",
         "clients",
         [
             Panel(
@@ -113,7 +113,7 @@ def leaks(
     time = {name: np.array([look.seconds for look in seen]) for name, (seen, _) in runs.items()}
     held = {name: np.array([look.rss for look in seen]) / MB for name, (seen, _) in runs.items()}
     first = {
-        f"by the {how}: «{name}»": min(times)
+        f"alarm by the {how}: «{name}»": min(times)
         for name, one in alarms.items()
         for how, times in one.items()
         if times
@@ -125,7 +125,7 @@ def leaks(
         SINCE_START,
         [
             Panel(
-                "latency (ms)",
+                "slowest latency (ms)",
                 {name: _slowest(time[name], took) for name, (_, took) in runs.items()},
                 log=True,
                 height=0.8,
