@@ -670,7 +670,7 @@ memory_by_line(found)
 
 # %%
 ways = (holders.database, holders.array, holders.objects)
-pd.DataFrame(
+held = pd.DataFrame(
     {
         make.__name__: {
             "tracemalloc (MB)": allocations(make).held_bytes / 1e6,
@@ -678,7 +678,8 @@ pd.DataFrame(
         }
         for make in ways
     }
-).T.round(2) + 0.0  # no -0.00
+).T.round(2)
+held + 0.0  # which makes 0 of -0
 
 # %% tags=["nbval-check-output"]
 db = holders.database()

@@ -61,7 +61,7 @@ def looks(ch: Chapter, seen: Mapping[int, Sampled]) -> None:
                 height=1.3,
             ),
             Panel(
-                "latency of a round (ms)",
+                "latency (ms)",
                 {"sort and loop": (every, [1e3 * run.latency for run in runs])},
                 height=0.7,
             ),
