@@ -5,9 +5,13 @@
 # about half a minute
 #
 # A cache keeps answers near the one who asks. The guide stacks three of them, memory above a cache
-# server above a table, and puts them in front of the database. It looks like forty harmless lines.
-# Here they meet a second process, an update at the wrong moment, fifty clients at once, and a cache
-# server that dies.
+# server above a table, and puts them in front of the database. Here they meet a second process, an
+# update at the wrong moment, fifty clients at once, and a cache server that dies.
+#
+# Six words. A cache in a stack is a **tier**. What is found is a **hit**, what is not a **miss**;
+# the **hit ratio** is the share of hits. A **TTL** (time to live) says how long a value may be
+# kept. **Eviction** drops a value because the cache is full, **invalidation** because it is out of
+# date.
 #
 # You need Python, and chapter 1 for percentiles and `compare`. Valkey (the free successor of Redis)
 # and PostgreSQL are started for you, on this machine, and end with the chapter.
@@ -65,9 +69,9 @@ ch.mystery(
 #
 # > **Claim 4.1** Each tier of a cache is slower than the one above it.
 #
-# The guide's order is own memory, cache server, database. So a row from the cache server should
-# come faster than a row from any database. Put the shop's products into own memory (a `MemoryTier`
-# is a dict with a bound and a TTL) and into Valkey. In SQLite and PostgreSQL they are already.
+# The guide's order is own memory, cache server, database. Its database is PostgreSQL; we also ask
+# SQLite, which runs in our own process. Put the shop's products into own memory (a `MemoryTier` is
+# a dict with a bound and a TTL) and into Valkey. In SQLite and PostgreSQL they are already.
 
 # %%
 rows, far, sql = catalogue.connect(), store.client(), server.connect(autocommit=True)
@@ -121,7 +125,8 @@ ways = {
 
 # %% [markdown]
 # We ask all six for one product, then for the next one, so that whatever moves the machine moves
-# all six. Then we count what the answers weigh where they are kept.
+# all six. Then we `compare` SQLite and Valkey alone, for one product again and again; that ratio
+# answers the prediction. Last, we count what the answers weigh where they are kept.
 
 
 # %%
@@ -148,9 +153,13 @@ figures.near_and_far(ch, times, kept, own, theirs)
 
 # %% [markdown]
 # Read the upper panel from left to right: the flat part of a line is the usual case, the bend on
-# the right the tail. A row that SQLite finds by its key costs a search in a file that the process
+# the right the tail. The ratio in the title is of these medians. The compared one below can differ:
+# there one product is asked for again and again, and nothing else in between.
+#
+# A row that SQLite finds by its key costs a search in a file that the process
 # has open; a row from Valkey costs a **round trip**: two processes, two system calls each, and a
-# client that packs and unpacks. The distance is between processes, not between memory and disk.
+# client that packs and unpacks. PostgreSQL costs one, too. The distance is between processes, not
+# between memory and disk.
 #
 # The lower panel is the price. Valkey holds one copy for all; own memory holds one a process, and
 # eight worker processes hold it eight times.
@@ -176,7 +185,8 @@ ch.measured(
 # %% [markdown]
 # So a tier is not fast or slow by its place in a diagram. A cache server pays in front of what is
 # dear: a report, a remote service, a new connection each time. In front of a row by its key, look
-# at the two medians first. The chapter ends with a table that does so for all pairs.
+# at the two medians first: between Valkey and PostgreSQL the order can change from one machine to
+# the next. The chapter ends with a table for all pairs.
 
 # %% [markdown]
 # ## 4.2 Round trips
@@ -262,15 +272,15 @@ ch.measured(
 
 # %% [markdown]
 # The pipeline sends as many commands as the loop and waits once. **At work:** count the round trips
-# of a page before you look at the server's load. A loop around `get` is the N+1 of caches.
+# of a page before you look at the server's load. A loop around `get` asks once for each item, as
+# N+1 queries do.
 
 # %% [markdown]
 # ## 4.3 The hit ratio and the tail
 #
 # > **Claim 4.3** A hit ratio of 90 % mends the tail.
 #
-# Now the mystery. A cache with nine hits in ten makes the mean much better. Which hit ratio does it
-# take until the p99 is a hit?
+# Now the mystery. Which hit ratio does it take until the p99 is a hit?
 
 # %%
 ch.predict("4.3", Place("The p99 is a hit from this hit ratio on", "%", (50, 100)))
@@ -313,9 +323,10 @@ figures.tail(ch, mixes, without, cached, bytes_each=own[-1] / kept[-1])
 # %% [markdown]
 # Three lines, three cliffs: the median falls where one request in two is a hit, the p95 where only
 # one in twenty misses, the p99 where only one in a hundred does. A percentile is a hit when at
-# least that share of requests are hits, and not before. Below, what it costs: one product in twenty
-# is enough for half of the hits. Nine hits in ten take more than half of the products, and
-# ninety-nine in a hundred nearly all of them.
+# least that share of requests are hits, and not before. The dots are the live run: its p50 at the
+# bottom, its p95 and p99 still up. Below, what it costs: to answer half of the requests, one
+# product in twenty is enough. Nine hits in ten take more than half of the products, and ninety-nine
+# in a hundred nearly all of them.
 
 # %% tags=["nbval-check-output"]
 nine_in_ten = min(hits.values(), key=lambda hit: abs(hit.mean() - 0.9))
@@ -369,8 +380,9 @@ knob(promise, hits=(0, 100))
 # > **Claim 4.4** LRU is the right policy whatever the requests are.
 #
 # A full cache has to drop something. LRU drops what was *used* least recently, LFU what was asked
-# for least *often*. We try them, LFU with counts that are halved now and then, and a lottery, on
-# four kinds of traffic, each with room for 100 keys. «Optimal» knows the future: the ceiling.
+# for least *often*, «LFU that forgets» halves its counts now and then, «random» drops any. Each has
+# room for 100 keys. «Optimal» knows the future: the ceiling. The table shows hit ratios for four
+# kinds of traffic; the figure follows the third of them.
 
 # %%
 from perflab.measure import eviction
@@ -402,10 +414,11 @@ figures.drift(ch, answers["Zipf, popularity drifts"], every=4_000)
 # %% [markdown]
 # On steady popularity LFU wins: it knows what is asked for often, and a scan (a nightly job that
 # reads everything once) does not impress it. When popularity drifts it clings to last week's
-# favourites: after each change its line falls and takes long to come back, while LRU hardly
-# notices. LFU that forgets has most of both. And a loop that is a little longer than the cache
-# gives LRU no hit at all: each key is dropped just before it comes again. A lottery does far better
-# there.
+# favourites: after each of the first three changes its line falls and takes long to come back,
+# while LRU hardly notices. The fourth change brings back the first favourites, and LFU still knows
+# them. LFU that forgets has most of both. And a loop that is a little longer than the cache gives
+# LRU no hit at all: each key is dropped just before it comes again. Dropping at random does far
+# better.
 
 # %% tags=["nbval-check-output"]
 best = ratios.drop("optimal").idxmax()
@@ -433,8 +446,8 @@ ch.verdict(
 #
 # > **Claim 4.5** The guide's cache keeps its levels bounded, fresh and in step with each other.
 #
-# This is how the guide's cache looks up a value, carried over to Python with everything that is
-# wrong with it, and how its service uses it:
+# This is how the guide's cache looks up a value (lines 562–587), carried over to Python with
+# everything that is wrong with it, and how its service uses it (lines 612–634):
 
 # %%
 from perflab.contracts import cacheaside, judge, tiered
@@ -508,10 +521,13 @@ figures.two_processes(ch, reads)
 # The guide's service asks the database in every read of both processes. Memory grows with every
 # user who was ever read; nothing in it expires. The second process does get an answer from Valkey,
 # but as text; the service wants a user, takes text for a miss, and goes to the database. And each
-# miss *writes* the database, because the third level is a table in it. (The database of this
-# experiment lies in our own memory, where asking is cheap: look at the counts, not at the latency.)
+# miss *writes* the database, because the third level is a table in it. So a read costs the first
+# process three statements (look in that table, load the user, write the table) and the second two
+# (load, write). (The database of this experiment lies in our own memory, where asking is cheap:
+# look at the counts, not at the latency.)
 #
-# The full list, forced check by check. What a check says is a count, the same on every machine.
+# The full list, check by check; the findings are the same on every machine. The «near TTL» is that
+# of own memory. To copy a value upwards is to put what a lower tier had into the tiers above it.
 
 # %%
 ch.contract(
@@ -558,11 +574,10 @@ ch.measured(
 )
 
 # %% [markdown]
-# The last fact deserves a word: the service calls `Delete`, a method that the cache does not have.
+# The last line deserves a word: the service calls `Delete`, a method that the cache does not have.
 # In Go the program does not compile; here it breaks when it is called, with the database already
-# written. The other way round there is a trap that only Go has: its memory level is a map without a
-# lock, and two requests at once end the program with «concurrent map read and map write». CPython's
-# dict survives that.
+# written. Another trap only Go has: its memory level is a map without a lock, and two requests at
+# once can end the program with «concurrent map read and map write». CPython's dict survives that.
 #
 # Ours is not magic: bytes in every tier, one TTL for all of them, a bound, and a list of deletions
 # that a dead tier still owes. You mend the guide's yourself in exercise 1.
@@ -573,8 +588,9 @@ ch.measured(
 # > **Claim 4.6** The TTLs of stacked caches do not add up.
 #
 # Memory keeps a value for 5 s, the cache server for 10 s. How old can a value be that somebody
-# gets? Take a source whose value is the time at which it was read, on virtual time, so that the age
-# of each answer can be seen. Two processes share the server; the second begins to ask 4.6 s later.
+# gets? Take a source whose value is the time at which it was read, so that the age of each answer
+# can be seen. The time is virtual: a clock that the program moves. Two processes share the server;
+# the second begins to ask 4.6 s later.
 
 # %%
 from perflab.measure import VirtualClock
@@ -627,8 +643,8 @@ served = {"stacked": ages(stacked), "ours": ages(tiered_by)}
 figures.ages(ch, served)
 
 # %% [markdown]
-# Shortly before the server's copy expires, the memory takes a fresh copy of it, and keeps that for
-# another 5 s. The bound is the sum of all TTLs on the way, a browser's and a CDN's included.
+# Shortly before the server's copy expires, the memory copies it, old as it is, and keeps that for
+# another 5 s. The bound is the sum of all TTLs on the way, a browser's included.
 
 # %% tags=["nbval-check-output"]
 oldest = {name: float(age.max()) for name, (_, age) in served.items()}
@@ -679,6 +695,12 @@ def writer(world, steps):
 ch.predict("4.7", Place("Of ten orders, those that leave a stale value", "", (0, 10)))
 
 
+# %% [markdown]
+# A remedy that Facebook published in 2013 is the **lease**: who misses gets a number, a deletion
+# makes the number invalid, and a value comes in only under a valid one.
+
+
+# %%
 def leased(world):
     """Look and take a lease; load; store only if nothing was deleted since."""
     lease = world["lease"]
@@ -691,8 +713,7 @@ def leased(world):
 
 
 # %% [markdown]
-# `leased` is a remedy, published by Facebook in 2013: who misses gets a number, a deletion makes
-# the number invalid, and a value comes in only under a valid one.
+# We play all orders, of other sequences of updates and deletions too.
 
 # %%
 from perflab.contracts.orders import play, schedules
@@ -723,8 +744,8 @@ ch.verdict(
 # %% [markdown]
 # One order of ten is bad: look, load, *update, delete*, store. The old value comes in after the
 # deletion and stays until its TTL ends. One of ten is not ten per cent of the time; how often it
-# happens depends on how long a load takes and how often somebody writes. Deleting first is six
-# times as bad, and deleting twice, a popular remedy, still leaves three orders of twenty.
+# happens depends on how long a load takes and how often somebody writes. Deleting first leaves six
+# bad orders of ten, and deleting twice, a popular remedy, three of twenty. The lease leaves none.
 #
 # Live, with everything real: a product page whose price and sales come from PostgreSQL. Somebody
 # changes the price twice in a row. After the first change the page is loaded anew, and the second
@@ -957,7 +978,9 @@ ch.measured(
 # %% [markdown]
 # Single-flight is easy to get nearly right. What about a load that fails, one that is interrupted,
 # one that asks for its own key? The contract of the whole service asks all that, of the guide's
-# (with the method that it lacks) and of ours:
+# (with the method that it lacks) and of ours. The «negative TTL» is how long the cache remembers
+# that somebody does not exist. And «0 of 300 loaded again» is no success: the guide's memory
+# forgets nothing, so what it holds is never renewed.
 
 # %%
 ch.contract(cacheaside, **{"guide's": printed, "ours": mended})
@@ -1040,9 +1063,12 @@ calls = {name: callers[name] for name in services}
 figures.outage(ch, calls, died, back)
 
 # %% [markdown]
-# The unguarded service fails for as long as Valkey is dead: an outage of the cache is an outage of
-# the service. The guide's goes on, and so does ours. The difference between those two cannot be
-# seen in the figure, and that is the point: the guide's drops the error, so nobody learns why the
+# Look at the lower panel. The unguarded service fails for as long as Valkey is dead: an outage of
+# the cache is an outage of the service. The guide's goes on, and so does ours. (Above, the guide's
+# becomes fast because its memory keeps every user for ever; ours keeps 100. And a server that
+# refuses at once, as here, is the mild case: one that is silent costs a time-out each time.)
+#
+# What sets those two apart, no user sees: the guide's drops the error, so nobody learns why the
 # database has more to do. Ours counts it, leaves the dead server alone for a while, tries again,
 # and remembers what it could not delete there.
 
@@ -1071,10 +1097,10 @@ ch.verdict(
 )
 
 # %% [markdown]
-# The third of these checks is the nastiest: a server that comes back *with* its data still has what
-# was deleted while it could not be reached. **At work:** put a time-out on the client, much shorter
-# than a request's; alarm on the tier's errors, not on your users'; and know before the outage
-# whether the database carries the load without a cache.
+# The last of the guide's three is the nastiest: a server that comes back *with* its data still has
+# what was deleted while it could not be reached. **At work:** put a time-out on the client, much
+# shorter than a request's; alarm on the tier's errors, not on your users'; and know before the
+# outage whether the database carries the load without a cache.
 
 # %% [markdown]
 # ## 4.10 Caching is not free
@@ -1114,7 +1140,8 @@ pd.DataFrame(
 
 # %% [markdown]
 # There is a second price, which no clock shows. `functools.lru_cache` on a method keeps `self` in
-# its keys. We make 50 objects, ask each, and throw them away.
+# its keys; `cached_property` keeps the answer in the object. We make 50 objects of each kind, ask
+# each, and throw them away.
 
 # %%
 import functools
@@ -1201,12 +1228,12 @@ pd.DataFrame(
 # spare. A cell near 100 % pays on paper only. The table speaks of the mean; a promise about the p99
 # needs 99 % hits besides (4.3). And four questions that no table answers:
 #
-# | tier | copies | seen by other processes | after a restart | when it dies |
+# | tier | copies | others see a change | after a restart | when it fails |
 # |---|---|---|---|---|
-# | own memory | one a process | after its TTL | empty | with the process |
-# | SQLite file | one a machine | at once, on this machine | there | with the disk |
-# | Valkey | one | at once | empty, unless it saves | all go to the source |
-# | table | one | at once | there | with the database that it should spare |
+# | own memory | one a process | after its TTL | empty | the process fails with it |
+# | SQLite file | one a machine | at once, on this machine | still there | fails with the disk |
+# | Valkey | one | at once | empty, unless it saves | all requests go to the source |
+# | table in the database | one | at once | still there | so does the source |
 
 # %%
 store.stop(), server.stop()
@@ -1223,7 +1250,12 @@ print("Both servers are stopped.")
 # client of a cache server (`get(key)` → bytes or None, `set(key, value, px=milliseconds)`,
 # `delete(key)`), with `read(user_id)`, which raises LookupError, `write(user)` and the type of a
 # user, `User(id, name)`. `ttl` and `negative_ttl` are in seconds, `clock()` tells them,
-# `max_entries` bounds the memory of the process. It has to pass nine checks of the contract above.
+# `max_entries` bounds the memory of the process. Each process makes one; all share the client's
+# server, which takes bytes only. It has to pass nine checks of the contract in 4.8, one caller at a
+# time: read again from memory; shared with another process (two checks: a user that no driver can
+# store, and one that they can); bounded; no older than the TTL; a user of its own for
+# every caller; who does not exist asked for once, until `negative_ttl`; found once created; new
+# after an update.
 
 
 # %%
@@ -1241,7 +1273,8 @@ ch.check(1, Users)
 # %% [markdown]
 # **Exercise 2: single-flight.** `SingleFlight().do(key, load)` returns what `load()` returns. Who
 # asks for a key that is being loaded waits and gets the same; what a load raises, all who wait for
-# it get. Different keys do not wait for each other, and nothing is kept once a load has ended.
+# it get. The callers are threads. Different keys do not wait for each other, and nothing is kept
+# once a load has ended, well or not.
 
 
 # %%
@@ -1257,8 +1290,9 @@ ch.check(2, SingleFlight)
 # one operation between two `yield`s. `shop` offers `look()` → (value or None, ticket), `load()`,
 # `store(value)`, `store_if(value, ticket)`, which does nothing if the key was deleted since that
 # ticket was given out, `write(value)` and `delete()`. A reader that finds a value need not load.
-# Every order is tried, of one and of two readers with one and with two writers. A value that a
-# reader has loaded and nobody changes has to be in the cache afterwards.
+# Each program takes six steps at most. Every order is tried: of a reader and a writer, two readers
+# and a writer, a reader and two writers. A value that a reader has loaded and nobody changes has to
+# be in the cache afterwards.
 
 
 # %%
@@ -1286,9 +1320,10 @@ show_source(flattering)
 flattering(some_requests(seed=1), kept=500, hit=0.05e-3, miss=8e-3)
 
 # %% [markdown]
-# It fills the cache with the keys that it then asks for. Write `honest`: the same answer, mean and
-# p99 in seconds, for these requests in this order, with an LRU cache that holds `kept` keys and is
-# empty at first. A miss costs the look-up that failed, and the load.
+# It asks only for keys that it has put into the cache before. Write `honest`, which returns a dict
+# of the same form, `mean` and `p99` in seconds, for all requests in this order, with an LRU cache
+# that holds `kept` keys and is empty at first. A miss costs the look-up that failed, `hit`, and the
+# load, `miss`. The p99 is the smallest latency that at least 99 % of all requests do not exceed.
 
 
 # %%
@@ -1307,8 +1342,8 @@ ch.scoreboard()
 # %% [markdown]
 # ## What to remember
 #
-# - A tier pays when its look-up, divided by what it spares, is less than the hit ratio. Measure two
-#   times.
+# - A tier pays when its look-up, divided by what it spares, is less than the hit ratio. Measure
+#   both.
 # - Count round trips, not commands.
 # - A percentile is mended when at least that share of requests are hits: 99 % for the p99.
 # - No eviction policy is right for all traffic. Record a trace and play it.

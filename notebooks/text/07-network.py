@@ -8,6 +8,8 @@
 # Both are good advice, and both come with code. This chapter counts what they bring. It counts at
 # the socket, at the server, or in a **link**: a program between client and server that is as slow
 # as we ask it to be, and that notes every connection, every byte, and every change of direction.
+# Some claims are not the guide's: formats, small writes, the backlog and the first round trips are
+# beliefs that one meets wherever services talk to each other.
 #
 # You need chapter 1: percentiles, and requests in flight.
 #
@@ -17,7 +19,7 @@
 # - set the limits of an HTTP client, and tell what a limit that is too low looks like;
 # - compute the bandwidth below which compression pays;
 # - judge a middleware that compresses;
-# - recognise two waits that no profile shows: 40 ms and one second.
+# - recognise two waits that no profile of the processor shows: 40 ms and one second.
 
 # %%
 import heapq
@@ -71,12 +73,13 @@ ch.mystery(
 # > **Claim 7.1** Keeping a connection alive saves time.
 #
 # Before the first byte of a request can leave, TCP has to agree on a connection: one **round
-# trip**, there and back. TLS then agrees on keys. TLS 1.2 takes two more round trips, or one where
-# the client **resumes** a session that both sides remember. TLS 1.3 takes one in any case. The
-# request itself takes one.
+# trip**, there and back. Under https, TLS then agrees on keys (the **handshake**). TLS 1.2 takes
+# two more round trips for it, or one where the client **resumes** a session that both sides
+# remember. TLS 1.3 takes one, resumed or not. (It has a mode that saves this one too, «0-RTT»,
+# which is not used here.) The request itself takes one.
 #
-# The link below makes a round trip of 20 ms, as between two cities. How many times as long as on a
-# kept connection does a request take that opens one for itself, with TLS 1.2?
+# The link below makes a round trip of 20 ms, as between two cities. With TLS 1.2, how many times as
+# long does a request take on a new connection as on a kept one?
 
 # %%
 ch.predict("7.1", Place("A request on a new TLS 1.2 connection takes", "×", (1, 10)))
@@ -91,16 +94,18 @@ for name, tls in {"plain": "", "TLS 1.2": "1.2", "TLS 1.3": "1.3"}.items():
             runs[f"{name}, resumed"] = asked(shop, 10, kept=False, resume=True)
 
 # %%
-shown = ("TLS 1.2, new", "TLS 1.3, new", "plain, new", "plain, kept")
+shown = ("TLS 1.2, new", "TLS 1.3, new", "plain, new", "TLS 1.2, kept")
 figures.kept(ch, {name: runs[name] for name in shown})
 
 # %% [markdown]
-# Each line lies on its number of round trips. The kept connection pays for its opening once, in its
-# first request, and then only for the way there and back. Memory does not move: what a closed
-# connection held is given back.
+# Each line lies a little above its number of round trips; what it lies above is computing. («Plain»
+# is http, without TLS.) The kept connection pays for its opening once, in its first request, and
+# then only for the way there and back. Memory does not move: what a closed connection held is given
+# back.
 #
 # The link has counted: a round trip for each TCP connection, and one for each time that the
-# direction turned towards the client.
+# direction turned towards the client. Ten requests over one kept TLS 1.2 connection should come to
+# 1 for TCP, 2 for TLS and 10 for the requests.
 
 # %%
 trips = pd.DataFrame(
@@ -148,7 +153,8 @@ ch.measured(
 # %% [markdown]
 # The claim holds, and for two different reasons. Far away, round trips cost. On the same machine
 # there is no distance, and the second number above is the processor's: a handshake computes keys
-# and checks a certificate.
+# and checks a certificate. That is why one resumes a session under TLS 1.3 as well: it saves no
+# round trip, but some of this work.
 #
 # **At work:** `run_load` reports `connect_time` and `tls_time` of each request. A client library
 # that opens a connection for each call shows up there at once.
@@ -166,10 +172,13 @@ show_source(HTTPClientPool)
 
 # %% [markdown]
 # In Go the counter is behind a lock, and that part is right. Each client has connections of its
-# own, and each keeps at most 10 idle ones to a host (Go's own default is 2). Below, 20 bursts of 50
-# requests. The server holds its answers back until all 50 are there, so none of them can be served
-# by the connection of another. How many connections will **one** such client have opened in the
-# end?
+# own. It opens as many as its requests need: over HTTP/1.1 a connection carries one request at a
+# time (for HTTP/2 see 7.8). When a request is done, its connection is **idle**, and a client keeps
+# at most 10 idle ones to a host (Go's own default is 2); the rest it closes.
+#
+# Below, 20 bursts of 50 requests, over a link with a round trip of 10 ms. The server holds its
+# answers back until all 50 are there, so no request can use the connection that another has just
+# finished with. How many connections will **one** such client have opened in the end?
 
 # %%
 ch.predict("7.2", Interval("Connections of one client after 20 bursts of 50", "", (10, 2_000)))
@@ -190,6 +199,10 @@ def right_limit(connect):
     return lambda: client
 
 
+# %% [markdown]
+# `connect(idle=…)` makes a client that keeps so many idle connections. `new_http_client`, the
+# guide's, calls it with 10.
+
 # %%
 ways = {"one client": one_client, "five in turn": five_in_turn, "right limit": right_limit}
 burst_runs = {name: await in_bursts(clients) for name, clients in ways.items()}
@@ -198,8 +211,10 @@ figures.bursts(ch, burst_runs)
 # %% [markdown]
 # One client with the guide's limit opens 50 connections in the first burst, keeps 10, and throws 40
 # away. The next burst opens 40 again, and its requests pay the round trip of a new connection. Five
-# clients keep 5 × 10, which happens to be 50, so none is thrown away. Taking turns made nothing
-# faster: it hid a limit. One client whose limit fits does the same with less to get wrong.
+# clients keep 5 × 10, which happens to be 50, so none is thrown away. It is the fifty connections
+# kept that make five clients faster than one, and not the turns: they hid a limit. One client whose
+# limit fits does the same with less to get wrong. (The first bursts are slow for everybody: all
+# have to connect.)
 #
 # And where nobody bursts? One user, twenty requests, one after the other:
 
@@ -228,18 +243,24 @@ ch.measured(
 )
 
 # %% [markdown]
-# **At work:** in Go set `MaxIdleConnsPerHost` to the requests that you have under way at once;
-# httpx calls it `max_keepalive_connections`. A limit that is too low shows at the server: more new
-# connections than clients.
+# For one user, five clients in turn open five connections where one is enough, and four of the five
+# are paid for with a round trip each.
+#
+# **At work:** in Go set `MaxIdleConnsPerHost` to the requests that you have under way at once, and
+# `MaxIdleConns`, the limit for all hosts together, no lower. In httpx `max_keepalive_connections`
+# is for all hosts together. A limit that is too low shows at the server: it sees new connections
+# all the time, though its clients stay the same.
 
 # %% [markdown]
 # ## 7.3 A limit at the client
 #
 # > **Claim 7.3** The limit of a client's pool protects the server.
 #
-# A client that may use four connections never has more than four requests at the server. The
-# others wait, and they wait where the server cannot see them. On virtual time, with a server that
-# takes 5 ms whatever comes, and 380 requests a second:
+# The limit of 7.2 was for idle connections: a client beyond it opens new ones. A limit for **all**
+# connections is another matter (`MaxConnsPerHost` in Go; the guide's client sets none). A client
+# that may use four connections never has more than four requests at the server. The others wait,
+# and they wait where the server cannot see them. On virtual time, with a server that takes 5 ms
+# whatever comes, and 380 requests a second that arrive at random (1.9 in flight on average):
 
 
 # %%
@@ -257,10 +278,12 @@ limits = pd.DataFrame([limited(k) for k in (2, 3, 4, 16)], (2, 3, 4, 16), column
 limits.rename_axis("connections").round(1)
 
 # %% [markdown]
-# A dashboard at the server shows 5 ms in every row. Only the client knows of the wait.
+# The «wait» is the time that a request spends in the client, until a connection is free. A
+# dashboard at the server shows 5 ms in every row. Only the client knows of the wait.
 #
-# Who waits matters too. Many pools keep their waiters on a stack or let whoever comes first grab
-# what is free. Below, the same arrivals at four connections, served oldest first or newest first.
+# Who waits matters too. Some pools keep their waiters on a stack: the newest is served first. Below
+# come 720 requests a second to four connections, 5 ms each; the same arrivals twice, served oldest
+# first and newest first.
 
 
 # %%
@@ -320,7 +343,8 @@ with webapp(slots=16, service_ms=5) as shop:
 ch.measured("7.3", "live, 250/s: " + "; ".join(seen.values()))
 
 # %% [markdown]
-# The claim holds. But a median hides unfairness, as above: look at the p99, and serve in the order
+# The claim holds, and the client pays for it: it waits. Whoever looks at the median alone would
+# choose newest first, which leaves a few waiting very long. Look at the p99, and serve in the order
 # of arrival.
 
 # %% [markdown]
@@ -330,8 +354,8 @@ ch.measured("7.3", "live, 250/s: " + "; ".join(seen.values()))
 #
 # It takes time to compress, and it saves time on the wire. So there is a bandwidth at which the two
 # are equal: bits saved ÷ seconds of computing. Below it compression pays. The list below is a
-# hundred kilobytes of JSON; gzip has levels from 1 to 9. At which bandwidth does level 9 stop
-# paying?
+# hundred kilobytes of JSON; gzip has levels from 1, the quickest, to 9, the smallest. At which
+# bandwidth does level 9 stop paying?
 
 # %%
 ch.predict("7.4", Interval("Gzip at level 9 stops paying at", "Mbit/s", (1, 10_000)))
@@ -356,13 +380,15 @@ even = {name: 8e-6 * (len(body) - size) / cpu for name, (size, cpu, _) in costs.
 # %%
 columns = ["bytes", "computes (ms)", "takes (ms)"]
 weighed = pd.DataFrame(costs, columns).T * [1, 1e3, 1e3]
-weighed.assign(**{"pays below (Mbit/s)": even}).round(1)
+weighed.assign(**{"pays below (Mbit/s)": even}).round(1).astype({"bytes": int})
 
 # %% [markdown]
-# Brotli's highest level is for what is compressed once and sent often.
+# «Computes» is time of the processor, «takes» is time on the clock. zstd and brotli are younger
+# formats than gzip. Brotli's highest level is for what is compressed once and sent often.
 #
 # That was computed. Now the same list really comes over a link, at four bandwidths, plain and
-# compressed by turns. The dashed lines are where the table says that a level stops paying.
+# compressed by turns. Where a level's line is below the grey one, it pays. The dashed lines are
+# where the table says that a level stops paying.
 
 # %%
 mbits, resident = (5, 20, 80, 250), []
@@ -380,12 +406,13 @@ with webapp(routes=ROUTES) as shop, link(shop) as wire, RawClient(wire) as clien
 figures.compressed(ch, took, resident, even)
 
 # %% [markdown]
-# On the left everything that shrinks the list wins, and a line's level is nearly its size. On the
-# right the lines are as flat as their computing time. A high level buys a few bytes with much time:
-# compare the levels in the table. Memory stays as it is; a compressor is given back after each
-# answer.
+# On the left every level wins, for there the size decides. To the right the size matters less and
+# less, and a line flattens out at the time that its level computes. A high level buys a few bytes
+# with much time: compare the levels in the table. Memory stays as it is; a compressor is given back
+# after each answer.
 #
-# Not everything gets smaller. These sizes do not depend on the machine:
+# Not everything gets smaller. These sizes do not depend on the machine, and the last row is
+# arithmetic, for a level that saves 80 kB in 20 ms:
 
 # %% tags=["nbval-check-output"]
 random = np.random.default_rng(1).bytes(100_000)
@@ -425,11 +452,11 @@ ch.measured(
 # So the claim as it stands does not hold: below a bandwidth yes, above it no, and for what is small
 # or compressed already never.
 #
-# Do the lines cross «plain» where they should? Where the machine has other things to do they cross
-# further left, the high levels most of all, and the table's two columns of times say why: what
-# computes for longer than a slice of the scheduler's, some milliseconds, is interrupted, and takes
-# longer than it computes. A server under load is such a machine. The break-even that counts is the
-# one under load.
+# Do the lines of the figure cross «plain» at their dashed lines? Where the machine has other things
+# to do (here the client and the link run on it too) they cross further left, the high levels most
+# of all. The table's two columns of times hint at the reason: what computes for more than some
+# milliseconds is interrupted by what else wants the processor, and takes longer than it computes. A
+# server under load is such a machine. The break-even that counts is the one under load.
 #
 # **Try it.** Which level would you take for your users?
 
@@ -450,9 +477,20 @@ knob(pays, level=(1, 9), mbit=(1, 1_000))
 # > **Claim 7.5** The guide's middleware negotiates compression as HTTP demands.
 #
 # The guide wraps each handler: if the header `Accept-Encoding` contains «gzip», the answer goes
-# through a gzip writer. As printed it does not compile in Go, because its writer has two methods
-# called `Header`. Ported is what it does once that is mended. HTTP (RFC 9110) has more to say on
-# the matter than one word. Of the nineteen checks below, how many will it pass?
+# through a gzip writer. As printed it does not compile in Go, because its writer inherits two
+# things called `Header`, a method and a field, and Go chooses neither. Ported is what it does once
+# that is mended.
+#
+# HTTP's standard (RFC 9110) has more to say on the matter than one word. Four terms:
+#
+# - the names in `Accept-Encoding` may have **weights**: `br, gzip;q=0.5` likes gzip half as much,
+#   and `gzip;q=0` does not want it;
+# - `Vary` tells caches on the way which headers of the request the answer depends on;
+# - an `ETag` names a version of the answer. A **strong** one promises the same bytes; a **weak**
+#   one, `W/"…"`, the same content;
+# - status 206 brings a part of a file, counted in its bytes; 204 and 304 have no body.
+#
+# Of the nineteen checks below, how many will the guide's middleware pass?
 
 # %%
 ch.predict("7.5", Place("The guide's middleware passes", "of 19 checks", (0, 19)))
@@ -508,10 +546,9 @@ figures.middlewares(
 )
 
 # %% [markdown]
-# In time there is little between them: to decide takes ours some microseconds more. In memory
-# there is. Under
-# 500 bytes ours leaves the answer alone, and needs no tables. A hundred small answers under way at
-# once are 30 MB in the guide's version.
+# In time there is little between them: ours takes up to some hundredths of a millisecond more. In
+# memory there is much. Under 500 bytes ours leaves the answer alone, and needs no tables. A hundred
+# small answers under way at once are 30 MB in the guide's version.
 
 # %% tags=["nbval-check-output"]
 judged = {name: list(judge(compression, make).values()) for name, make in makers.items()}
@@ -539,14 +576,15 @@ ch.measured(
 
 # %% [markdown]
 # **At work:** let the proxy in front do it (nginx, Caddy), or a middleware that is tested by
-# others, and lay a contract beside it: Starlette's own fails five of them.
+# others, and try that one too: Starlette's own fails five of the nineteen checks.
 
 # %% [markdown]
 # ## 7.6 Smaller formats
 #
 # > **Claim 7.6** A smaller format saves bytes on the wire.
 #
-# MessagePack writes the same data as JSON in a binary form, without quotes and commas.
+# MessagePack writes the same data as JSON in a binary form, without quotes and commas. Below it is
+# the list of 7.4, with as few blanks in its JSON as can be.
 
 # %%
 rows = products()
@@ -592,19 +630,21 @@ ch.measured(
 )
 
 # %% [markdown]
-# What MessagePack leaves out is what gzip finds first: the repetition. After compression, this list
-# is smaller as JSON. Choose a binary format for the time that it takes to write and read.
+# Uncompressed the claim holds, by a few per cent. But quotes and commas repeat, and what repeats
+# costs next to nothing after gzip. So little is gained by leaving them out, and compressed, this
+# list is even smaller as JSON. Choose a binary format for the time that it takes to write and read.
 
 # %% [markdown]
 # ## 7.7 Two small writes
 #
 # > **Claim 7.7** Small writes to a socket are free.
 #
-# Back to the mystery. The service sends each answer in two writes: the header, then the body. Two
-# old rules of TCP meet there. **Nagle's** rule, at the sender: while a small packet is
-# unacknowledged, hold the next small one back. **Delayed acknowledgement**, at the receiver: wait
-# up to 40 ms before you acknowledge, for perhaps there is something to send along. The sender waits
-# for the acknowledgement, the receiver waits for data.
+# Back to the mystery. The service sends each answer in two writes: the header, then the body. TCP's
+# receiver tells its sender what has arrived: it **acknowledges**. Two old rules meet there.
+# **Nagle's** rule, at the sender: while a small packet is unacknowledged, hold the next small one
+# back. **Delayed acknowledgement**, at the receiver: wait up to 40 ms before you acknowledge, for
+# perhaps there is something to send along. The sender waits for the acknowledgement, the receiver
+# waits for data. The socket option `TCP_NODELAY` turns Nagle's rule off.
 #
 # Suppose that the service sends the same bytes in one write. Do the 40 ms go away?
 
@@ -627,7 +667,8 @@ figures.writes(ch, writing, memory.trace)
 # %% [markdown]
 # On Linux a new connection acknowledges at once for its first few packets; that is why nobody saw
 # the wait before. On a kept connection nearly every answer runs into it. Nothing computes
-# meanwhile, and memory is the same in all four, so no profiler shows it.
+# meanwhile, and memory is the same in all four: neither a CPU profile nor a memory profile shows
+# it, and a profile by the wall clock shows a client that waits for its answer, and not why.
 #
 # The kernel can be asked. Right after the server's last write: has it sent everything? (Linux
 # tells; elsewhere this is taken for granted.)
@@ -651,26 +692,28 @@ ch.verdict(
 ms = {name: 1e3 * np.quantile(run.seconds, (0.05, 0.5, 0.95)) for name, run in writing.items()}
 ch.measured(
     "7.7",
-    "median, nine of ten: "
+    "median (range of nine in ten): "
     + "; ".join(f"{name} {m:.2f} ms ({low:.2f}–{high:.2f})" for name, (low, m, high) in ms.items()),
     outcome="yes" if ms["one write, kept"][1] < 20 else "no",
 )
 ch.solved("the answer: it is written in two pieces, and the second one waits")
 
 # %% [markdown]
-# **The mystery is solved.** It was there before; keeping the connection made it show.
+# **The mystery is solved.** The two writes were there before; keeping the connection made them
+# show.
 #
 # **At work:** put an answer together before you write it. Most HTTP servers do, and most set
-# TCP_NODELAY (Go, Node.js and nginx by default). A protocol of your own on a bare socket does
-# neither.
+# TCP_NODELAY (Go, Node.js and nginx by default). On a bare socket in Python or C you have to see to
+# both yourself.
 
 # %% [markdown]
 # ## 7.8 Side by side
 #
 # > **Claim 7.8** Requests run side by side only over more connections.
 #
-# Sixty small files over TLS, on the link of 20 ms: over one connection in turn, over six, as
-# browsers did, and over one that speaks HTTP/2, where requests share a connection.
+# Sixty small files over TLS, on a link with a round trip of 20 ms: over one connection in turn;
+# over six, as browsers do with HTTP/1.1; and over one that speaks HTTP/2, where requests share a
+# connection.
 
 # %%
 ways = {"in turn": {}, "six": {"connections": 6}, "HTTP/2": {"http2": True}}
@@ -685,8 +728,9 @@ with filesite(60) as site, link(site, delay=0.010) as wire:
 figures.files(ch, fetched)
 
 # %% [markdown]
-# In turn each file waits for the one before it. HTTP/2 asks for all sixty in one go, and the
-# answers come interleaved. The link counted connections, bytes, and turns: changes of direction.
+# The flat beginning is the opening of the connection. In turn each file waits for the one before
+# it. HTTP/2 asks for all sixty in one go, and the answers come interleaved. The link counted
+# connections, bytes, and turns, which are changes of direction: two make a round trip.
 
 # %% tags=["nbval-check-output"]
 turns = {name: one.turns for name, one in counted.items()}
@@ -713,7 +757,8 @@ ch.measured(
 
 # %% [markdown]
 # The bytes that it saves are headers: each request repeats them, and HTTP/2 sends those that repeat
-# as one byte or two.
+# as one byte or two. What the link does not do is lose packets. Where they are lost, all requests
+# of the one connection wait for the packet that is missing.
 
 # %% [markdown]
 # ## 7.9 A full backlog
@@ -729,9 +774,9 @@ backlogs = {f"backlog {limit}": tcp.backlog(limit, clients=40) for limit in (128
 figures.queue(ch, backlogs)
 
 # %% [markdown]
-# Nobody is slowed a little. Who finds the queue full gets no refusal either: the packet is dropped,
-# and the client sends it again after a second. When later attempts come differs from kernel to
-# kernel; the first second does not.
+# Nobody is slowed a little. (Nine, not eight: Linux lets in one more than the limit.) Who finds the
+# queue full gets no refusal either: the packet is dropped, and the client sends it again after a
+# second. When later attempts come differs from kernel to kernel; the first second does not.
 
 # %% tags=["nbval-check-output"]
 short, long = backlogs["backlog 8"], backlogs["backlog 128"]
@@ -762,9 +807,9 @@ ch.measured(
 #
 # > **Claim 7.10** A new connection has the full speed of the link at once.
 #
-# A sender does not know how much the way can take. So it begins with ten packets and doubles after
-# each round trip: **slow start**. As a model, and as a lower bound, since real stacks pace
-# themselves and acknowledge late:
+# A sender does not know how much the network can take. So it begins with ten packets, and sends
+# twice as many in each further round trip: **slow start**. Below this is a model: the most that can
+# have arrived. Real systems pace themselves and acknowledge late.
 
 # %%
 PACKET, FIRST = 1_448, 10
@@ -773,9 +818,13 @@ rates = {"100 Mbit/s, 20 ms": 100e6 * 0.020 / 8, "10 Mbit/s, 20 ms": 10e6 * 0.02
 figures.slow_start(ch, {name: each * np.arange(1, 9) for name, each in rates.items()}, after)
 
 # %% [markdown]
-# The other two lines are what a link could carry from the start. The second half of the story is
-# batching: fifty items, asked for one by one, or all in one write on the same connection
-# (**pipelining**).
+# The other two lines are what a link could carry from the start. Where a link's line is the higher
+# one, slow start is the limit; where it is the lower one, the link is. A large answer therefore
+# costs several round trips on a new connection, however fast the link is.
+#
+# On any connection, round trips are also saved by asking for many things at once: fifty items,
+# asked for one by one, or all in one write on the same connection (**pipelining**). This the link
+# counts.
 
 
 # %%
@@ -815,7 +864,7 @@ ch.verdict(
 
 # %%
 def arrives(kilobytes=100, round_trip_ms=20):
-    """The least time that an answer takes on a new connection, without bandwidth."""
+    """The least time that an answer takes on an open, new connection of any bandwidth."""
     trips = trips_for(1e3 * kilobytes)
     print(f"{kilobytes} kB: {trips} round trips of data, {trips * round_trip_ms} ms")
 
@@ -823,8 +872,8 @@ def arrives(kilobytes=100, round_trip_ms=20):
 knob(arrives, kilobytes=(1, 3_000), round_trip_ms=(1, 200))
 
 # %% [markdown]
-# This is one more reason to keep connections, and why the first 14 kB of a page come
-# sooner than the rest.
+# This is one more reason to keep connections, and why the first 14 kB of a page come sooner than
+# the rest. (A connection that was idle for long starts slowly again, on Linux by default.)
 
 # %% [markdown]
 # ## 7.11 Ports
@@ -834,8 +883,9 @@ knob(arrives, kilobytes=(1, 3_000), round_trip_ms=(1, 200))
 # A connection is four numbers: two addresses and two ports. Towards one server a client has only
 # its own port to vary, some 28,000 of them by default on Linux. And the side that closes first
 # keeps the port for a minute (**TIME_WAIT**), so that late packets reach nobody else. Three
-# hundred connections, opened and closed; then a client with twenty ports that wants twenty-five
-# connections; then one that asks on an idle connection which the server has closed.
+# hundred connections, opened and closed by the client; then a client with twenty ports that wants
+# twenty-five connections (`EADDRNOTAVAIL` means that no port is left); then one that asks on an
+# idle connection which the server has closed.
 
 # %%
 left, became, idle = (
@@ -865,8 +915,8 @@ ch.verdict(
 #
 # They have a price as well, the third line. The guide's client keeps idle connections for 90 s. If
 # the server closes after 60, there are moments in which the client sends into a connection that is
-# gone. Go and most libraries ask again where that is safe (a GET), and report an error where it is
-# not (a POST). Let the client give up first: its idle time below the server's.
+# gone. Go asks again where that is safe (a GET), and reports an error where it is not (a POST);
+# other libraries differ. Let the client give up first: its idle time below the server's.
 
 # %% [markdown]
 # ## Exercises
@@ -877,7 +927,8 @@ ch.verdict(
 # **Exercise 1: mend the negotiation.** Below is the guide's test. Delete the line that says `your
 # turn`, then mend it: return whether a client with this header wants gzip. Names are separated by
 # commas, each with an optional weight `;q=…` from 0 to 1, where 0 is a no. Case does not matter.
-# `*` stands for all encodings that are not named. What cannot be read must not raise.
+# `*` stands for all encodings that are not named, and may have a weight too. An empty header is a
+# no. What cannot be read, such as `gzip;q=much`, may be judged either way, but must not raise.
 
 
 # %%
@@ -889,9 +940,9 @@ def wants_gzip(accept_encoding):
 ch.check(1, wants_gzip)
 
 # %% [markdown]
-# **Exercise 2: at most n at once.** `await get(path)` returns a body. Fetch all paths and return
-# the bodies in the order of the paths. Never have more than `n` requests under way, and never let
-# one of the n stand idle while paths are left. The checks run on virtual time.
+# **Exercise 2: at most n at once.** `await get(path)` returns a body. Fetch each path once and
+# return a list of the bodies in the order of the paths. Never have more than `n` requests under
+# way, and never have fewer while paths are left. The checks run on virtual time.
 
 
 # %%
@@ -915,19 +966,22 @@ def break_even(plain, compressed, seconds):
 ch.check(3, break_even)
 
 # %% [markdown]
-# **Exercise 4: the benchmark on loopback.** Eight teams measured an answer plain and gzipped,
-# client and server on one machine. All eight write: «compression never pays». For some of them
-# that is right, and for some it is right on loopback only, where bytes cost nothing. `reports`
-# maps letters to reports, with the columns as attributes. Return the letters of those whose
-# users, on the bandwidth that they have, would be served faster with gzip. The same eight come
-# back with other numbers, under other letters.
+# **Exercise 4: the benchmark on loopback.** Eight teams measured an answer plain and gzipped, on
+# **loopback**: client and server on one machine. All eight write: «compression never pays». For
+# some of them that is right, and for some it is right on loopback only, where bytes cost next to
+# nothing. The columns below: the sizes of both answers, the median latency of both on loopback, and
+# the bandwidth in Mbit/s that the team's users have. `reports` maps letters to such reports, with
+# the columns as attributes (`reports["A"].gzip_ms`). Return the set of the letters whose users
+# would be served faster with gzip. For the check, the same eight come back with slightly other
+# numbers, under other letters.
 
 # %%
 from dataclasses import asdict
 
 from perflab.book.exercises.network import loopback_reports
 
-pd.DataFrame({letter: asdict(one) for letter, one in loopback_reports().items()}).T.sort_index()
+columns = {letter: asdict(one) for letter, one in loopback_reports().items()}
+pd.DataFrame.from_dict(columns, orient="index").sort_index()
 
 
 # %%
@@ -951,6 +1005,6 @@ ch.scoreboard()
 # - Behind a client's limit requests wait where the server's dashboard cannot see them.
 # - Compression pays below bits saved ÷ seconds of computing, and never for what does not shrink.
 # - `Accept-Encoding` has weights, stars and capitals; `Content-Length` and `Vary` have to follow.
-# - 40 ms: two small writes. One second: a full backlog. No profiler shows either.
+# - 40 ms: two small writes. One second: a full backlog. No CPU profile shows either.
 # - HTTP/2 puts requests side by side on one connection.
 # - A new connection starts slowly, and leaves its port behind for a minute.

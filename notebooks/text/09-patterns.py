@@ -391,11 +391,11 @@ chains = {
 figures.tiers(ch, chains, rate=20, outage=(5, 10))
 
 # %% [markdown]
-# Not one of these calls helped anybody. They come on top of each other, 3 × 3 × 3, just when the
-# database can bear it least; each page is held for all that time, and so is its memory. Retries
-# help against failures that are rare and independent. So give the *caller* a **budget**: each
-# request pays a tenth of a token in, each retry takes a whole one. A few failures are retried as
-# before, an outage hardly at all.
+# Of these calls hardly one helped anybody. They multiply, 3 × 3 × 3 (pages that come near the end
+# of the outage are spared some), just when the database can bear it least; each page is held for
+# all that time, and so is its memory. Retries help against failures that are rare and
+# independent. So give the *caller* a **budget**: each request pays a tenth of a token in, each
+# retry takes a whole one. A few failures are retried as before, an outage hardly at all.
 #
 # When is as important as how often. A thousand clients lose their connection at the same moment and
 # come back; the dependency takes twenty at a time, 50 ms each, and refuses the others.

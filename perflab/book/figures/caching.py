@@ -130,8 +130,8 @@ def two_processes(ch: Chapter, reads: Mapping[str, pd.DataFrame]) -> None:
     guides, ours = (second[name] for name in ("guide's", "ours"))
     ch.figure(
         "4.5",
-        f"The guide's second process asks the database {guides:,} times for what is in the cache, "
-        f"ours {ours} times",
+        f"For {count // 2:,} users that are in the cache, the guide's second process sends the "
+        f"database {guides:,} statements, ours {ours}",
         "users read",
         [
             Panel(

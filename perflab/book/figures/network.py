@@ -94,7 +94,9 @@ def compressed(
     best = max(plain[0] / line[1][0] for line in medians.values())
     worst = max(line[1][-1] / plain[-1] for line in medians.values())
     inside = {
-        name: at for name, at in computed.items() if name in took and widths[0] < at < widths[-1]
+        f"{name}, computed": at
+        for name, at in computed.items()
+        if name in took and widths[0] < at < widths[-1]
     }
     ch.figure(
         "7.4",
@@ -102,7 +104,7 @@ def compressed(
         f"Mbit/s the slowest level makes the answer {worst:.1f}× slower",
         "bandwidth of the link (Mbit/s)",
         [
-            Panel("latency (ms)", medians, log=True, height=1.5, x_marks=inside),
+            Panel("latency (ms)", medians, log=True, height=1.7, x_marks=inside),
             Panel(
                 "memory (MB)",
                 {"server": (widths, [one / MB for one in resident])},
@@ -130,7 +132,7 @@ def middlewares(
                 log=True,
             ),
             Panel(
-                "memory an answer (kB)",
+                "memory per answer (kB)",
                 {name: (sizes, [one / 1e3 for one in line]) for name, line in held.items()},
                 log=True,
             ),
@@ -223,7 +225,7 @@ def slow_start(ch: Chapter, sent: Mapping[str, Floats], least: Floats) -> None:
             Panel(
                 "arrived (kB)",
                 {"new connection, at most": (trips, least / 1e3)}
-                | {name: (trips, line / 1e3) for name, line in sent.items()},
+                | {f"link of {name}": (trips, line / 1e3) for name, line in sent.items()},
                 log=True,
                 height=1.5,
             )
