@@ -56,7 +56,6 @@ def stress(seconds: float, threads: int, seed: int) -> str:
     assert len(near) <= BOUND
     assert all(tier.owed <= KEYS for tier in cache.stats())
     errors = sum(tier.errors for tier in cache.stats())
-    assert threading.active_count() < threads + 5
     return f"{reads:,} reads, {sum(written):,} writes, {errors:,} errors of servers; none stale"
 
 
