@@ -2,7 +2,6 @@
 
 import gc
 import random
-import threading
 import time
 
 from perflab.contracts.cache import Remote, RemoteTier
