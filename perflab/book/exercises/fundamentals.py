@@ -2,12 +2,20 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, by_contract
+from perflab.book.exercises.judging import (
+    Answer,
+    Exercise,
+    Judgement,
+    Tried,
+    accusation,
+    by_contract,
+    dealt,
+)
 from perflab.contracts import timing
 from perflab.measure.counting import Counted
 from perflab.measure.percentiles import percentile
@@ -190,9 +198,7 @@ def _by_name() -> dict[str, Candidate]:
 
 def _letters(seed: int | None) -> dict[str, str]:
     """Which letter stands for which function, drawn anew for each seed."""
-    names = sorted(_by_name())
-    drawn = np.random.default_rng(seed).permutation(len(names))
-    return {"ABCDEFGH"[at]: names[number] for at, number in enumerate(drawn)}
+    return dealt(sorted(_by_name()), seed)
 
 
 def candidates(seed: int | None = None) -> dict[str, Candidate]:
@@ -234,29 +240,14 @@ def _letters_of_liars(seed: int) -> set[str]:
 
 
 def _accused(answer: Answer, seed: int) -> Judgement:
-    name_of = _letters(seed)
-    called = answer(candidates(seed))
-    if called is None:
-        return Judgement("not attempted", "Return the set of letters whose work did not happen.")
-    if not isinstance(called, Iterable) or isinstance(called, str):
-        return Judgement("wrong", f"Return a set of letters, not {called!r}.")
-    letters = set(called)
-    unknown = sorted(map(repr, letters - set(name_of)))
-    if unknown:
-        return Judgement("wrong", f"There is no function {unknown[0]}.")
-    named = {name_of[letter] for letter in letters}
-    tried = tuple(
-        (name, (name in named) == (name in LIARS), "accused" if name in named else "believed")
-        for name in sorted(name_of.values())
-    )
-    innocent = sorted(named - LIARS)
-    if innocent:
-        hint = f"«{innocent[0]}» did all of its work. Speed proves nothing: compare the results."
-        return Judgement("wrong", hint, tried)
-    missed = sorted(LIARS - named)
-    if missed:
-        return Judgement("wrong", f"«{missed[0]}» got away: {WHY[missed[0]]}.", tried)
-    return Judgement("right", "All five found, and nobody innocent accused.", tried)
+    wrong = accusation(answer(candidates(seed)), _letters(seed), LIARS, "function", _why)
+    return wrong or Judgement("right", "All five found, and nobody innocent accused.")
+
+
+def _why(name: str, letter: str) -> str:
+    if name in LIARS:
+        return f"«{name}» got away: {WHY[name]}."
+    return f"«{name}» did all of its work. Speed proves nothing: compare the results."
 
 
 EXERCISES = [

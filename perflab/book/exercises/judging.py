@@ -5,10 +5,12 @@ raises for what the answer does: a stub is «not attempted», an exception is wr
 """
 
 import dis
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from perflab.contracts import checks_of, judge
 
@@ -66,6 +68,43 @@ def by_contract(contract: ModuleType) -> Callable[[Answer], Judgement]:
         return Judgement("wrong", failed.hint, tried)
 
     return tests
+
+
+def dealt(names: Iterable[str], seed: int | None) -> dict[str, str]:
+    """Which letter, A and so on, stands for which name: drawn anew for each seed."""
+    order = list(names)
+    drawn = np.random.default_rng(seed).permutation(len(order))
+    return {chr(ord("A") + at): order[number] for at, number in enumerate(drawn)}
+
+
+def accusation(
+    said: Any,
+    name_of: Mapping[str, str],
+    guilty: Collection[str],
+    what: str,
+    hint: Callable[[str, str], str],
+) -> Judgement | None:
+    """What is wrong with a set of letters that is to name exactly the guilty; None if nothing is.
+
+    `hint(name, letter)` is asked about one that was judged wrongly, an innocent one first.
+    """
+    if said is None:
+        return Judgement("not attempted", "Return the set of letters.")
+    if not isinstance(said, Iterable) or isinstance(said, str):
+        return Judgement("wrong", f"Return a set of letters, not {said!r}.")
+    unknown = sorted(map(repr, set(said) - set(name_of)))
+    if unknown:
+        return Judgement("wrong", f"There is no {what} {unknown[0]}.")
+    named = {name_of[letter] for letter in said}
+    tried = tuple(
+        (name, (name in named) == (name in guilty), "accused" if name in named else "believed")
+        for name in sorted(name_of.values())
+    )
+    wrong = min(named ^ set(guilty), key=lambda name: (name in guilty, name), default=None)
+    if wrong is None:
+        return None
+    letter = next(letter for letter, name in name_of.items() if name == wrong)
+    return Judgement("wrong", hint(wrong, letter), tried)
 
 
 def _borrowed(answer: Answer) -> Iterable[str]:

@@ -1,11 +1,19 @@
 """Chapter 8: the tester mended, the missing requests, the knee, a tester that was the limit."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, by_contract
+from perflab.book.exercises.judging import (
+    Answer,
+    Exercise,
+    Judgement,
+    Tried,
+    accusation,
+    by_contract,
+    dealt,
+)
 from perflab.contracts import loadtest
 from perflab.measure.percentiles import percentile
 from perflab.measure.queueing import response_times
@@ -205,43 +213,25 @@ def _report(case: str, rng: np.random.Generator) -> LoadReport:
     )
 
 
-def _dealt(seed: int) -> dict[str, str]:
-    drawn = np.random.default_rng(seed).permutation(len(CASES))
-    names = list(CASES)
-    return {"ABCDEFGH"[at]: names[number] for at, number in enumerate(drawn)}
-
-
 def load_reports(seed: int = 1) -> dict[str, LoadReport]:
     """Eight load tests under letters that the seed deals out."""
     rng = np.random.default_rng(seed + 1_000)
-    return {letter: _report(case, rng) for letter, case in _dealt(seed).items()}
+    return {letter: _report(case, rng) for letter, case in dealt(CASES, seed).items()}
 
 
 def _limited(answer: Answer) -> Judgement:
     for seed in (51, 52, 53):
-        name_of, reports = _dealt(seed), load_reports(seed)
+        reports = load_reports(seed)
         said = answer(dict(reports))
-        if said is None:
-            return Judgement("not attempted", "Return the set of letters.")
-        if not isinstance(said, Iterable) or isinstance(said, str):
-            return Judgement("wrong", f"Return a set of letters, not {said!r}.")
-        unknown = sorted(map(repr, set(said) - set(name_of)))
-        if unknown:
-            return Judgement("wrong", f"There is no report {unknown[0]}.")
-        named = {name_of[letter] for letter in said}
-        tried = tuple(
-            (case, (case in named) == (case in GUILTY), "accused" if case in named else "believed")
-            for case in CASES
-        )
-        wrong = named ^ GUILTY
-        if wrong:
-            case = min(wrong, key=lambda case: (case in GUILTY, case))  # the innocent first
-            letter = next(letter for letter, name in name_of.items() if name == case)
-            return Judgement("wrong", _limited_hint(case, reports[letter]), tried)
-    return Judgement("right", "All found, and no tester that was on time accused.", tried)
+        hint = partial(_limited_hint, reports)
+        wrong = accusation(said, dealt(CASES, seed), GUILTY, "report", hint)
+        if wrong is not None:
+            return wrong
+    return Judgement("right", "All found, and no tester that was on time accused.")
 
 
-def _limited_hint(case: str, one: LoadReport) -> str:
+def _limited_hint(reports: dict[str, LoadReport], case: str, letter: str) -> str:
+    one = reports[letter]
     late, took = one.lateness_p99 * 1e3, one.response_p99 * 1e3
     shown = f"lateness {late:.1f} ms of a response time of {took:.1f} ms (p99)"
     if case in GUILTY:

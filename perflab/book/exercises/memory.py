@@ -1,14 +1,21 @@
 """Chapter 5: seventy bytes, a parser that lets go, the pool mended, the wrong process."""
 
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, by_contract
+from perflab.book.exercises.judging import (
+    Answer,
+    Exercise,
+    Judgement,
+    Tried,
+    accusation,
+    by_contract,
+)
 from perflab.contracts import objectpool
 from perflab.measure.memory import allocations
 
@@ -233,6 +240,9 @@ def _report(case: str, rng: np.random.Generator) -> MemoryReport:
     return MemoryReport(told, {"main": waits, "child": child}, {"main": rests, "child": works})
 
 
+MISLEADING = {name for name, right in TRUE.items() if not right}
+
+
 def _dealt(seed: int) -> tuple[dict[str, str], dict[str, MemoryReport]]:
     """Which letter stands for which, and the reports by letter."""
     rng = np.random.default_rng(seed)
@@ -248,29 +258,14 @@ def memory_reports(seed: int) -> dict[str, MemoryReport]:
 def _wrong_reports(answer: Answer) -> Judgement:
     for seed in (71, 72, 73):
         name_of, reports = _dealt(seed)
-        said = answer(dict(reports))
-        if said is None:
-            return Judgement("not attempted", "Return the set of letters.")
-        if not isinstance(said, Iterable) or isinstance(said, str):
-            return Judgement("wrong", f"Return a set of letters, not {said!r}.")
-        letters = set(said)
-        unknown = sorted(map(repr, letters - set(name_of)))
-        if unknown:
-            return Judgement("wrong", f"There is no report {unknown[0]}.")
-        named = {name_of[letter] for letter in letters}
-        tried = tuple(
-            (name, (name in named) != TRUE[name], "accused" if name in named else "believed")
-            for name in sorted(TRUE)
-        )
-        wrong = [
-            name
-            for name in sorted(TRUE, key=lambda one: not TRUE[one])
-            if (name in named) == TRUE[name]
-        ]
-        if wrong:
-            how = "is right" if TRUE[wrong[0]] else "got away"
-            return Judgement("wrong", f"«{wrong[0]}» {how}: {WHY[wrong[0]]}.", tried)
-    return Judgement("right", "All four found, and no right one accused.", tried)
+        wrong = accusation(answer(dict(reports)), name_of, MISLEADING, "report", _why)
+        if wrong is not None:
+            return wrong
+    return Judgement("right", "All four found, and no right one accused.")
+
+
+def _why(name: str, letter: str) -> str:
+    return f"«{name}» {'is right' if TRUE[name] else 'got away'}: {WHY[name]}."
 
 
 EXERCISES = [

@@ -4,12 +4,12 @@ loopback."""
 import asyncio
 import heapq
 import inspect
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried
+from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, accusation, dealt
 from perflab.measure.percentiles import is_number
 from perflab.measure.virtual import run_virtual
 
@@ -218,43 +218,25 @@ def _bench(case: str, rng: np.random.Generator) -> Bench:
     )
 
 
-def _dealt(seed: int) -> dict[str, str]:
-    names = list(BENCHES)
-    drawn = np.random.default_rng(seed).permutation(len(names))
-    return {"ABCDEFGH"[at]: names[number] for at, number in enumerate(drawn)}
-
-
 def loopback_reports(seed: int = 1) -> dict[str, Bench]:
     """Eight benchmarks under letters that the seed deals out. Each says: compression never pays."""
     rng = np.random.default_rng(seed + 1_000)
-    return {letter: _bench(case, rng) for letter, case in _dealt(seed).items()}
+    return {letter: _bench(case, rng) for letter, case in dealt(BENCHES, seed).items()}
 
 
 def _misled(answer: Answer) -> Judgement:
     for seed in (76, 77, 78):
-        name_of, reports = _dealt(seed), loopback_reports(seed)
+        reports = loopback_reports(seed)
         said = answer(dict(reports))
-        if said is None:
-            return Judgement("not attempted", "Return the set of letters.")
-        if not isinstance(said, Iterable) or isinstance(said, str):
-            return Judgement("wrong", f"Return a set of letters, not {said!r}.")
-        unknown = sorted(map(repr, set(said) - set(name_of)))
-        if unknown:
-            return Judgement("wrong", f"There is no report {unknown[0]}.")
-        named = {name_of[letter] for letter in said}
-        tried = tuple(
-            (case, (case in named) == (case in LYING), "misleads" if case in named else "believed")
-            for case in BENCHES
-        )
-        wrong = named ^ LYING
-        if wrong:
-            case = min(wrong, key=lambda case: (case in LYING, case))  # the innocent first
-            letter = next(letter for letter, name in name_of.items() if name == case)
-            return Judgement("wrong", _misled_hint(case, reports[letter]), tried)
-    return Judgement("right", "All found, and no report accused that was right.", tried)
+        hint = partial(_misled_hint, reports)
+        wrong = accusation(said, dealt(BENCHES, seed), LYING, "report", hint)
+        if wrong is not None:
+            return wrong
+    return Judgement("right", "All found, and no report accused that was right.")
 
 
-def _misled_hint(case: str, one: Bench) -> str:
+def _misled_hint(reports: dict[str, Bench], case: str, letter: str) -> str:
+    one = reports[letter]
     saved = 8 * (one.plain_bytes - one.gzip_bytes) / one.users_mbit / 1e3
     shown = f"gzip costs {one.gzip_ms - one.plain_ms:.1f} ms and saves {saved:.1f} ms on the wire"
     if case in LYING:

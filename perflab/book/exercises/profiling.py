@@ -1,7 +1,7 @@
 """Chapter 2: what a look stands for, a histogram, the middleware mended, the leak report."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried
+from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, accusation
 from perflab.contracts import Evidence, leak, middleware
 from perflab.contracts.core import Check
 from perflab.measure.memory import allocations
@@ -262,24 +262,14 @@ def leak_report(seed: int = 1) -> dict[str, Watched]:
 def _leaking(answer: Answer) -> Judgement:
     for seed in (81, 82, 83):
         name_of, processes = _dealt(seed)
-        said = answer(dict(processes))
-        if said is None:
-            return Judgement("not attempted", "Return the set of letters.")
-        if not isinstance(said, Iterable) or isinstance(said, str):
-            return Judgement("wrong", f"Return a set of letters, not {said!r}.")
-        unknown = sorted(map(repr, set(said) - set(name_of)))
-        if unknown:
-            return Judgement("wrong", f"There is no process {unknown[0]}.")
-        named = {name_of[letter] for letter in said}
-        tried = tuple(
-            (name, (name in named) == (name in LEAKS), "accused" if name in named else "believed")
-            for name in sorted(WHY)
-        )
-        wrong = min(named ^ LEAKS, key=lambda name: (name in LEAKS, name), default=None)
-        if wrong is not None:  # an innocent one first
-            how = "got away" if wrong in LEAKS else "has no leak"
-            return Judgement("wrong", f"«{wrong}» {how}: {WHY[wrong]}.", tried)
-    return Judgement("right", "All four found, and no cache accused.", tried)
+        wrong = accusation(answer(dict(processes)), name_of, LEAKS, "process", _why)
+        if wrong is not None:
+            return wrong
+    return Judgement("right", "All four found, and no cache accused.")
+
+
+def _why(name: str, letter: str) -> str:
+    return f"«{name}» {'got away' if name in LEAKS else 'has no leak'}: {WHY[name]}."
 
 
 EXERCISES = [

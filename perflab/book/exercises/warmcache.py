@@ -2,10 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Judgement
+from perflab.book.exercises.judging import Answer, Judgement, accusation, dealt
 
 PAGES, CACHED, READS = 5_000, 500, 12_000
 HIT, MISS = 0.1, 5.0  # milliseconds
@@ -76,39 +77,24 @@ TOO_LOW = {
 }
 
 
-def _dealt(seed: int) -> dict[str, str]:
-    names = list(BENCHMARKS)
-    drawn = np.random.default_rng(seed).permutation(len(names))
-    return {"ABCDEFGH"[at]: names[number] for at, number in enumerate(drawn)}
-
-
 def benchmarks(seed: int) -> dict[str, Benchmark]:
     """The eight benchmarks under letters that the seed deals out; each returns ms a read."""
-    return {letter: BENCHMARKS[name] for letter, name in _dealt(seed).items()}
+    return {letter: BENCHMARKS[name] for letter, name in dealt(BENCHMARKS, seed).items()}
 
 
 def judge_too_low(answer: Answer) -> Judgement:
     for seed in (71, 72, 73):
-        name_of, keys = _dealt(seed), production(seed)
+        keys = production(seed)
         said = answer(benchmarks(seed), list(keys), start)
-        if said is None:
-            return Judgement("not attempted", "Return the set of letters.")
-        if not isinstance(said, Iterable) or isinstance(said, str):
-            return Judgement("wrong", f"Return a set of letters, not {said!r}.")
-        unknown = sorted(map(repr, set(said) - set(name_of)))
-        if unknown:
-            return Judgement("wrong", f"There is no benchmark {unknown[0]}.")
-        named = {name_of[letter] for letter in said}
-        tried = tuple(
-            (name, (name in named) == (name in TOO_LOW), "accused" if name in named else "believed")
-            for name in BENCHMARKS
-        )
-        wrong = named ^ TOO_LOW
-        if wrong:
-            name = min(wrong, key=lambda name: (name in TOO_LOW, name))  # the innocent first
-            true, report = _mean(start(), keys), BENCHMARKS[name](start(), keys)
-            shown = f"it says {report:.2f} ms a read, production sees {true:.2f}"
-            verdict = "got away" if name in TOO_LOW else "is not too low"
-            hint = f"«{name}» {verdict}: {shown}. Replay the day on a database of your own first."
-            return Judgement("wrong", hint, tried)
-    return Judgement("right", "All four found: each asks again for what it has just read.", tried)
+        hint = partial(_too_low_hint, keys)
+        wrong = accusation(said, dealt(BENCHMARKS, seed), TOO_LOW, "benchmark", hint)
+        if wrong is not None:
+            return wrong
+    return Judgement("right", "All four found: each asks again for what it has just read.")
+
+
+def _too_low_hint(keys: list[int], name: str, letter: str) -> str:
+    true, report = _mean(start(), keys), BENCHMARKS[name](start(), keys)
+    verdict = "got away" if name in TOO_LOW else "is not too low"
+    shown = f"it says {report:.2f} ms a read, production sees {true:.2f}"
+    return f"«{name}» {verdict}: {shown}. Replay the day on a database of your own first."
