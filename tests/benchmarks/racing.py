@@ -132,7 +132,7 @@ def compete(
     """Run a race for some `seconds` a thread count; a result for each peer that is there."""
     if race.idle_bytes is not None:
         race.idle_bytes()  # what only its first call allocates is not one object's
-    idle = allocations(race.idle_bytes).held_bytes if race.idle_bytes else None
+    idle = _weight(race.idle_bytes) if race.idle_bytes else None
     for threads in race.threads:
         runs = _build(race, tell)
         if len(runs) < 2:
@@ -146,6 +146,11 @@ def compete(
                 effect.ratio, effect.low, effect.high, race.goal(name, threads), idle,
                 len(costs), Machine.here().label,
             )  # fmt: skip
+
+
+def _weight(make: Callable[[], object]) -> int:
+    """Bytes of one idle object: of ten, for what is freed meanwhile by others counts against it."""
+    return allocations(lambda: [make() for _ in range(10)]).held_bytes // 10
 
 
 def _build(race: Race, tell: Callable[[str], None]) -> dict[str, Run]:
