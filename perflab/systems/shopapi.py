@@ -37,7 +37,6 @@ from starlette.routing import BaseRoute, Route
 
 from perflab.measure.monitor import RequestMonitor
 from perflab.measure.sampler import Sampler
-from perflab.systems.compression import CompressionMiddleware
 from perflab.systems.remote import MODES, RemoteFailedError, RemoteParty, constant, exponential
 from perflab.systems.shop import open_read_only
 from perflab.systems.webapp import CERTIFICATE, KEY, Settings
@@ -205,7 +204,11 @@ def serve(settings: Settings, fd: int, folder: Path) -> None:
         routes=[*api.routes(), *more_routes(settings.routes, settings)],
         exception_handlers={HTTPException: as_json, Exception: as_json},
     )
-    served = CompressionMiddleware(app) if settings.compress else app
+    served: Any = app
+    if settings.compress:
+        from perflab.systems.compression import CompressionMiddleware  # two libraries in C
+
+        served = CompressionMiddleware(app)
     api.monitor = RequestMonitor(served, slow=settings.slow_ms / 1000)
     config = uvicorn.Config(
         api.monitor,
