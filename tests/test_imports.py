@@ -1,4 +1,4 @@
-"""Imports run one way: book → systems, contracts → guide, patterns, measure → errors."""
+"""Imports run one way: book → experiments → systems, contracts → … → errors."""
 
 import ast
 import sys
@@ -15,7 +15,8 @@ ALLOWED = {
     "guide": {"errors"},
     "contracts": {"measure", "errors"},  # the class under test is an argument
     "systems": {"guide", "patterns", "measure", "errors"},
-    "book": {"systems", "contracts", "guide", "patterns", "measure", "errors"},
+    "experiments": {"systems", "contracts", "guide", "patterns", "measure", "errors"},
+    "book": {"experiments", "systems", "contracts", "guide", "patterns", "measure", "errors"},
 }
 ON_TOP = {"__main__", "doctor"}  # may import everything, and nothing imports them
 CONFINED = {"patterns", "contracts"}  # the standard library beside what is allowed above

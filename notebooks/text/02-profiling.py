@@ -37,6 +37,8 @@ from perflab.book import Chapter, Interval, Place, YesNo, knob, show_source
 from perflab.book.bylines import memory_by_line, source_line, time_by_function, time_by_line
 from perflab.book.figures import profiling as figures
 from perflab.contracts import judge, leak, middleware
+from perflab.experiments import holders, slowpage
+from perflab.experiments.script import Piece, profile_of, sampled, traced_shares, true_shares
 from perflab.guide.leak import MemoryLeakDetector, monitor_memory
 from perflab.guide.middleware import (
     AtomicU64,
@@ -48,8 +50,7 @@ from perflab.guide.middleware import (
 from perflab.guide.profiling import ProfilingAllocator, heap_snapshot, start_cpu_profile
 from perflab.measure import LatencyHistogram, LeakDetector, Sampler, allocations, compare
 from perflab.measure.monitor import RequestMonitor
-from perflab.measure.script import Piece, profile_of, sampled, traced_shares, true_shares
-from perflab.systems import Closed, holders, run_load, slowpage, webapp
+from perflab.systems import Closed, run_load, webapp
 
 ch = Chapter(2)
 

@@ -33,18 +33,18 @@ from perflab.book import Chapter, Choice, Interval, Place, knob, show_source
 from perflab.book.figures import database as figures
 from perflab.book.sideplans import side_by_side
 from perflab.contracts import connectionpool, sharding
-from perflab.contracts.pools import Factory
-from perflab.contracts.shards import found, listed, made, share_moved
+from perflab.contracts.parts.pools import Factory
+from perflab.contracts.parts.shards import found, listed, made, share_moved
+from perflab.experiments.fetching import Fetching, fetch_far, fetch_near, median_time, runner
+from perflab.experiments.fileshards import FileShards
+from perflab.experiments.poolload import load_pool
+from perflab.experiments.sqlitepages import bytes_read, page_of_rows, pages_fetched
+from perflab.experiments.twodatabases import TwoDatabases
 from perflab.guide import connectionpool as guide
 from perflab.guide.sharding import ShardedDatabase
 from perflab.measure import allocations, compare
 from perflab.patterns import ConnectionPool, ModuloRouter, RingRouter, open_all
 from perflab.systems import explain, shop
-from perflab.systems.fetching import Fetching, fetch_far, fetch_near, median_time, runner
-from perflab.systems.fileshards import FileShards
-from perflab.systems.poolload import load_pool
-from perflab.systems.sqlitepages import bytes_read, page_of_rows, pages_fetched
-from perflab.systems.twodatabases import TwoDatabases
 
 ch = Chapter(3)
 data = shop(ch.scale)

@@ -303,7 +303,7 @@ missed = np.arange(len(visits)) % 10 == 0
 # hits above, each miss one that was measured without the cache.
 
 # %%
-from perflab.measure.eviction import lru, zipf
+from perflab.experiments.eviction import lru, zipf
 
 sizes = (20, 100, 300, 700, 1_200, 1_450, 1_600, 1_750, 1_850, 1_900, 1_940)
 warm = np.concatenate([np.arange(2_000)[::-1], zipf(2_000, 20_000)])
@@ -385,7 +385,7 @@ knob(promise, hits=(0, 100))
 # kinds of traffic; the figure follows the third of them.
 
 # %%
-from perflab.measure import eviction
+from perflab.experiments import eviction
 
 plain = zipf(1_000, 20_000)
 traffic = {
@@ -451,7 +451,7 @@ ch.verdict(
 
 # %%
 from perflab.contracts import cacheaside, judge, tiered
-from perflab.contracts.cache import StorableUser
+from perflab.contracts.parts.cache import StorableUser
 from perflab.guide.cache import CacheAsideService, MultiLevelCache
 
 show_source(MultiLevelCache.get)
@@ -716,7 +716,7 @@ def leased(world):
 # We play all orders, of other sequences of updates and deletions too.
 
 # %%
-from perflab.contracts.orders import play, schedules
+from perflab.contracts.parts.orders import play, schedules
 
 
 def stale(read, steps):
@@ -754,7 +754,7 @@ ch.verdict(
 # %%
 from threading import Event
 
-from perflab.contracts.cache import Table
+from perflab.contracts.parts.cache import Table
 from perflab.guide.cache import DeletableCache
 
 SOLD = """
@@ -802,7 +802,7 @@ class Ours:
 # A reader asks all the time and notes how many changes the page that it gets is behind.
 
 # %%
-from perflab.measure import changed_twice
+from perflab.experiments.changes import changed_twice
 
 
 def watched(service):
@@ -1037,7 +1037,7 @@ services = {
 
 
 # %%
-from perflab.measure import calling
+from perflab.experiments.calls import calling
 
 
 def asking(get):

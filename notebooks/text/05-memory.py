@@ -30,11 +30,9 @@ import pandas as pd
 from perflab.book import Chapter, Interval, YesNo, knob, show_source
 from perflab.book.figures import memory as figures
 from perflab.contracts import interner, objectpool
-from perflab.guide.interner import StringInterner as GuidesInterner
-from perflab.guide.interner import usage
-from perflab.guide.objectpool import ObjectPool as GuidesPool
-from perflab.measure import allocations, apart, compare
-from perflab.measure.collector import (
+from perflab.experiments.apart import apart
+from perflab.experiments.buffers import ListPool, after_burst, buffer_costs, buffer_requests
+from perflab.experiments.collector import (
     cycles,
     full_pause,
     growing,
@@ -42,8 +40,11 @@ from perflab.measure.collector import (
     let_go,
     without_collector,
 )
+from perflab.guide.interner import StringInterner as GuidesInterner
+from perflab.guide.interner import usage
+from perflab.guide.objectpool import ObjectPool as GuidesPool
+from perflab.measure import allocations, compare
 from perflab.patterns import Buffer, ObjectPool, StringInterner
-from perflab.systems.buffers import ListPool, after_burst, buffer_costs, buffer_requests
 
 ch = Chapter(5)
 
@@ -950,7 +951,7 @@ ch.measured(
 # says how much more it sees than before, in MB.
 
 # %%
-from perflab.measure.lenses import THINGS, seen_by_each
+from perflab.experiments.lenses import THINGS, seen_by_each
 
 pd.DataFrame({thing: apart(seen_by_each, thing) for thing in THINGS}).T.round(1)
 

@@ -36,15 +36,16 @@ import psutil
 from perflab.book import Chapter, Interval, Place, YesNo, knob, show_source
 from perflab.book.figures import network as figures
 from perflab.contracts import checks_of, compression, judge
+from perflab.experiments import ports, tcp
+from perflab.experiments.countedserver import in_bursts
+from perflab.experiments.filesite import fetch, filesite
+from perflab.experiments.rawclient import RawClient, asked
+from perflab.experiments.webpages import ROUTES, listed, products
 from perflab.guide.compression import compression_middleware
 from perflab.guide.httpclients import HTTPClientPool, new_http_client
 from perflab.measure import ModelServer, allocations, compare, in_flight, trace_memory
-from perflab.systems import Open, link, ports, run_load, run_model, tcp, webapp
+from perflab.systems import Open, link, run_load, run_model, webapp
 from perflab.systems.compression import ENCODERS, CompressionMiddleware
-from perflab.systems.countedserver import in_bursts
-from perflab.systems.filesite import fetch, filesite
-from perflab.systems.rawclient import RawClient, asked
-from perflab.systems.webpages import ROUTES, listed, products
 
 ch = Chapter(7)
 

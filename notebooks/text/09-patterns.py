@@ -29,10 +29,10 @@ from perflab.book import Chapter, Interval, Place, YesNo, knob, show_source
 from perflab.book.figures import patterns as figures
 from perflab.contracts import breaker, bulkhead
 from perflab.errors import CircuitOpenError
+from perflab.experiments.overload import Overload, overloaded
 from perflab.guide.breaker import CircuitBreaker as GuideBreaker
 from perflab.guide.bulkhead import Bulkhead as GuideBulkhead
 from perflab.measure import VirtualClock, percentile
-from perflab.measure.overload import Overload, overloaded
 from perflab.patterns import Bulkhead, CircuitBreaker
 from perflab.systems import Open, run_load, webapp
 
@@ -77,7 +77,7 @@ ch.mystery(
 ch.predict("9.1", Interval("p90 of the other page while it hangs, no guard", "ms", (0.2, 20_000)))
 
 # %%
-from perflab.systems.hanging import through_a_hang
+from perflab.experiments.hanging import through_a_hang
 
 ordeals, hung = through_a_hang(hang=ch.pick(quick=2.0, full=10.0))
 figures.hang(ch, ordeals, hung)
@@ -145,7 +145,7 @@ show_source(GuideBreaker.execute)
 ch.predict("9.2", Place("The last of 20 callers has its answer after", "ms", (20, 5_000)))
 
 # %%
-from perflab.systems.hanging import at_once
+from perflab.experiments.hanging import at_once
 
 with webapp(slots=100, service_ms=50) as shop:
     crowd = {
@@ -318,7 +318,7 @@ show_source(GuideBulkhead.execute)
 ch.predict("9.5", Interval("Under way at most behind the guide's bulkhead, limit 4", "", (1, 500)))
 
 # %%
-from perflab.measure.outlasting import slow_spell
+from perflab.experiments.outlasting import slow_spell
 
 spells = {
     "guide's": slow_spell(GuideBulkhead),
@@ -381,7 +381,7 @@ ch.measured(
 ch.predict("9.6", Place("Calls to the database for one page", "calls", (1, 100)))
 
 # %%
-from perflab.measure.retrying import exponential, fixed, herd, jittered, through_tiers
+from perflab.experiments.retrying import exponential, fixed, herd, jittered, through_tiers
 
 chains = {
     "three in each tier": through_tiers((3, 3, 3)),
@@ -578,7 +578,7 @@ ch.verdict(
 # them with a `Bulkhead(1, max_wait=0.1)` in front:
 
 # %%
-from perflab.systems.guardedpages import guarded
+from perflab.experiments.guardedpages import guarded
 
 both = Open(200, 2.0, "poisson")  # half of them for either page
 with guarded() as service:
@@ -605,7 +605,7 @@ ch.measured(
 # from the latencies without a hedge.
 
 # %%
-from perflab.measure.hedging import hedging
+from perflab.experiments.hedging import hedging
 
 plain = {load: hedging(load) for load in (0.1, 0.7)}
 p50, p95 = ({load: percentile(one.response, p) for load, one in plain.items()} for p in (50, 95))
@@ -653,7 +653,7 @@ ch.verdict(
 )
 
 # %%
-from perflab.systems.replicas import hedged_run
+from perflab.experiments.replicas import hedged_run
 
 live = hedged_run(seconds=ch.pick(quick=3.0, full=20.0))
 cut = {name: 1e3 * np.percentile(getattr(live, name), 95) for name in ("plain", "hedged")}
@@ -672,7 +672,7 @@ ch.measured(
 # caller has two attempts. How long should it wait for each?
 
 # %%
-from perflab.measure.charging import charges
+from perflab.experiments.charging import charges
 
 waits = {timeout: charges(timeout) for timeout in (0.03, 0.1, 1.0, 10.0)}
 pd.DataFrame(
@@ -718,7 +718,13 @@ ch.verdict(
 # ticks, from 0.9 s on. How many pass within one second depends on which second you look at.
 
 # %%
-from perflab.measure.limiters import FixedWindow, SlidingLog, TokenBucket, most_in_a_second, passed
+from perflab.experiments.limiters import (
+    FixedWindow,
+    SlidingLog,
+    TokenBucket,
+    most_in_a_second,
+    passed,
+)
 
 limiters = {
     "fixed window": passed(lambda clock: FixedWindow(100, clock)),

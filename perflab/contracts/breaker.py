@@ -4,16 +4,16 @@ Under test is a maker `make(max_failures, reset_timeout, clock=clock)` of a brea
 `execute(fn)`, which returns what `fn` returns and raises what it raises, or CircuitOpenError
 without calling it. `guide_style` makes one of `perflab.patterns.CircuitBreaker`.
 
-Its first checks, of what a single caller sees, stand in `perflab.contracts.tripping`.
+Its first checks, of what a single caller sees, stand in `perflab.contracts.parts.tripping`.
 """
 
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from perflab.contracts import tripping
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.dependency import (
+from perflab.contracts.parts import tripping
+from perflab.contracts.parts.dependency import (
     FAILURES,
     RESET,
     Breaker,

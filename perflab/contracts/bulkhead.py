@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.work import TIMEOUT, Limiter, Work, begin, free
+from perflab.contracts.parts.work import TIMEOUT, Limiter, Work, begin, free
 from perflab.measure.virtual import run_virtual
 
 Maker = Callable[[int, float], Limiter]

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from perflab.contracts import flights, updates
-from perflab.contracts.cache import RemoteTier, User, World
 from perflab.contracts.core import Evidence, check
+from perflab.contracts.parts import flights, updates
+from perflab.contracts.parts.cache import RemoteTier, User, World
 
 Make = Callable[[World], Any]
 

@@ -11,10 +11,20 @@ connections that grow old or die in `ageing`, those of several servers in `serve
 
 import threading
 
-from perflab.contracts import ageing, servers, waiting
+from perflab.contracts import waiting
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.database import on_database
-from perflab.contracts.pools import SOON, Factory, Held, Maker, Thing, burst, parked, take_and_give
+from perflab.contracts.parts import ageing, servers
+from perflab.contracts.parts.database import on_database
+from perflab.contracts.parts.pools import (
+    SOON,
+    Factory,
+    Held,
+    Maker,
+    Thing,
+    burst,
+    parked,
+    take_and_give,
+)
 from perflab.contracts.threads import PATIENCE, Running, eventually
 from perflab.measure.virtual import VirtualClock
 

@@ -8,10 +8,10 @@ eager `map` and its waiting workers break.
 import threading
 from typing import Any
 
-from perflab.contracts import mapping, tasks
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.jobs import SOON, Gate, switch_often, until_refused
-from perflab.contracts.tasks import Make
+from perflab.contracts.parts import mapping, tasks
+from perflab.contracts.parts.jobs import SOON, Gate, switch_often, until_refused
+from perflab.contracts.parts.tasks import Make
 from perflab.contracts.threads import Running, at_once, eventually
 
 # what holds of its tasks

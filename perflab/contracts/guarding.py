@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.dependency import FAILURES, RESET, Dependency, ended, fails
+from perflab.contracts.parts.dependency import FAILURES, RESET, Dependency, ended, fails
 from perflab.contracts.threads import PATIENCE, Running, at_once, eventually
 from perflab.errors import CircuitOpenError
 from perflab.measure.virtual import VirtualClock, run_virtual

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.stepping import look_at_each_instruction, switch_at_each_instruction
+from perflab.contracts.parts.stepping import look_at_each_instruction, switch_at_each_instruction
 from perflab.contracts.threads import at_once
 
 Make = Callable[..., Any]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.loadserver import Server
+from perflab.contracts.parts.loadserver import Server
 from perflab.measure.model import ModelServer
 from perflab.measure.virtual import run_virtual
 

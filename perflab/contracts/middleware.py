@@ -14,8 +14,8 @@ import math
 from typing import Any
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.tally import Make, Tally, by_counters, by_lines, by_stats
-from perflab.contracts.webclient import END, PART, START, BrokenError, Client, play, script
+from perflab.contracts.parts.tally import Make, Tally, by_counters, by_lines, by_stats
+from perflab.contracts.parts.webclient import END, PART, START, BrokenError, Client, play, script
 from perflab.measure.request import App, Receive, Send
 from perflab.measure.virtual import VirtualClock, run_virtual
 

@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.pipelineflow import (
+from perflab.contracts.parts.pipelineflow import (
     bounded,
     bounded_reordering,
     end_waits,
@@ -20,7 +20,7 @@ from perflab.contracts.pipelineflow import (
     prompt,
     width,
 )
-from perflab.contracts.pipelinestops import (
+from perflab.contracts.parts.pipelinestops import (
     accounted,
     forgotten,
     source_closed,
@@ -30,7 +30,7 @@ from perflab.contracts.pipelinestops import (
     stopped,
     stopped_is_told,
 )
-from perflab.contracts.pipelining import (
+from perflab.contracts.parts.pipelining import (
     SOON,
     Failing,
     Source,

@@ -14,8 +14,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.shards import Databases, Make, Shard, found, listed, made, over, share_moved
-from perflab.contracts.stepping import look_at_each_instruction, switch_at_each_instruction
+from perflab.contracts.parts.shards import (
+    Databases,
+    Make,
+    Shard,
+    found,
+    listed,
+    made,
+    over,
+    share_moved,
+)
+from perflab.contracts.parts.stepping import look_at_each_instruction, switch_at_each_instruction
 
 __all__ = ["over"]  # the rest are checks
 

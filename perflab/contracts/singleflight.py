@@ -6,9 +6,9 @@ Under test is a class: `SingleFlight().do(key, load)` returns what `load()` retu
 from collections.abc import Callable
 from typing import Any
 
-from perflab.contracts import flights
-from perflab.contracts.cache import World
 from perflab.contracts.core import Evidence, check
+from perflab.contracts.parts import flights
+from perflab.contracts.parts.cache import World
 
 Make = Callable[[World], Any]
 

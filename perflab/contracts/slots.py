@@ -2,7 +2,7 @@
 
 Under test is a class like `perflab.patterns.Bulkhead`, with its arguments. What must hold of any
 bulkhead, the guide's among them, stands in `perflab.contracts.bulkhead`, and the races between
-threads that it has to win in `perflab.contracts.slotraces`.
+threads that it has to win in `perflab.contracts.parts.slotraces`.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from perflab.contracts import slotraces
 from perflab.contracts.core import Evidence, check
+from perflab.contracts.parts import slotraces
+from perflab.contracts.parts.work import in_line, leave, takeable
 from perflab.contracts.threads import Running, at_once, eventually
-from perflab.contracts.work import in_line, leave, takeable
 from perflab.errors import BulkheadFullError
 from perflab.measure.virtual import run_virtual
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from perflab.contracts import outages, overtaking
-from perflab.contracts.cache import RemoteTier, RowTier, World
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.outages import found
+from perflab.contracts.parts import outages, overtaking
+from perflab.contracts.parts.cache import RemoteTier, RowTier, World
+from perflab.contracts.parts.outages import found
 
 Make = Callable[[World], Any]
 

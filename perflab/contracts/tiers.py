@@ -6,9 +6,9 @@ value and its remaining seconds, or None; `set(key, value, ttl)`; and `delete(ke
 and values bytes. Where the tier lives by a clock of its own, `make.clock()` is one to wait with.
 """
 
-from perflab.contracts import tierthreads
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.tierthreads import Make, Tier, new_tier, value_of
+from perflab.contracts.parts import tierthreads
+from perflab.contracts.parts.tierthreads import Make, Tier, new_tier, value_of
 
 
 def _remaining(tier: Tier, key: str) -> float:

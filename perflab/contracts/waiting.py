@@ -9,9 +9,9 @@ import threading
 from functools import partial
 from typing import Any
 
-from perflab.contracts import handoffs, losses
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.pools import (
+from perflab.contracts.parts import handoffs, losses
+from perflab.contracts.parts.pools import (
     MOMENT,
     SOON,
     Factory,

@@ -14,9 +14,9 @@ import threading
 from functools import partial
 from typing import Any
 
-from perflab.contracts import stopping
 from perflab.contracts.core import Evidence, check
-from perflab.contracts.jobs import (
+from perflab.contracts.parts import stopping
+from perflab.contracts.parts.jobs import (
     SOON,
     Gate,
     Job,

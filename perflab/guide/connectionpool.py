@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from perflab.guide.sqldb import DB
+from perflab.guide.parts.sqldb import DB
 
 __all__ = ["DB", "DatabaseConfig", "ShardConfig", "new_database", "new_sharded_database"]
 

@@ -25,7 +25,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from perflab.guide.channels import Channel, Choose, Context, Receive, Send, select
+from perflab.guide.parts.channels import Channel, Choose, Context, Receive, Send, select
 
 
 class Stage(Protocol):

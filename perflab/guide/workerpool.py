@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from perflab.guide.channels import Channel, Choose, Context, Receive, Send, select
+from perflab.guide.parts.channels import Channel, Choose, Context, Receive, Send, select
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,5 @@
 """How it is measured: virtual time, percentiles, histograms, comparisons, memory, the machine."""
 
-from perflab.measure.apart import apart
-from perflab.measure.calls import Calls, calling
-from perflab.measure.changes import Changed, changed_twice
 from perflab.measure.compare import Comparison, compare
 from perflab.measure.counting import Counted
 from perflab.measure.histogram import LatencyHistogram
@@ -16,11 +13,6 @@ from perflab.measure.sampler import Profile, Sampler
 from perflab.measure.virtual import VirtualClock, run_virtual
 
 __all__ = [
-    "calling",
-    "Calls",
-    "changed_twice",
-    "Changed",
-    "apart",
     "compare",
     "Comparison",
     "trace_memory",

@@ -4,12 +4,12 @@ from perflab.patterns.breaker import BreakerStats, CircuitBreaker
 from perflab.patterns.bulkhead import Bulkhead, BulkheadStats
 from perflab.patterns.cacheaside import AsideStats, CacheAside
 from perflab.patterns.connectionpool import ConnectionPool
-from perflab.patterns.crew import StageStats
-from perflab.patterns.eras import State
-from perflab.patterns.guardedtier import TierStats
 from perflab.patterns.interner import InternerStats, StringInterner
-from perflab.patterns.lease import Lease, PoolStats
 from perflab.patterns.objectpool import Buffer, ObjectPool
+from perflab.patterns.parts.crew import StageStats
+from perflab.patterns.parts.eras import State
+from perflab.patterns.parts.guardedtier import TierStats
+from perflab.patterns.parts.lease import Lease, PoolStats
 from perflab.patterns.pipeline import (
     Pipeline,
     PipelineStats,

@@ -27,9 +27,9 @@ from types import CoroutineType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from perflab.errors import CircuitOpenError, require
-from perflab.patterns.eras import Closed, Era, Exceptions, HalfOpen, Open, Rules, State
-from perflab.patterns.guarding import guarded, recall, under_way
-from perflab.patterns.news import News
+from perflab.patterns.parts.eras import Closed, Era, Exceptions, HalfOpen, Open, Rules, State
+from perflab.patterns.parts.guarding import guarded, recall, under_way
+from perflab.patterns.parts.news import News
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from perflab.errors import BulkheadFullError, require
-from perflab.patterns.line import Line, TaskWaiter, ThreadWaiter, Waiter
+from perflab.patterns.parts.line import Line, TaskWaiter, ThreadWaiter, Waiter
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from perflab.errors import require
-from perflab.patterns.flight import AbandonedError, Flight, Flights
+from perflab.patterns.parts.flight import AbandonedError, Flight, Flights
 from perflab.patterns.tiers import is_seconds, require_key
 
 K = TypeVar("K")

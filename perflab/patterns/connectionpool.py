@@ -24,8 +24,8 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from perflab.errors import require
-from perflab.patterns.desk import Slot
-from perflab.patterns.lending import LendingPool, seconds
+from perflab.patterns.parts.desk import Slot
+from perflab.patterns.parts.lending import LendingPool, seconds
 
 
 class Connection(Protocol):

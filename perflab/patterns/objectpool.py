@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from perflab.errors import require
-from perflab.patterns.lending import LendingPool, whole_number
+from perflab.patterns.parts.lending import LendingPool, whole_number
 
 T = TypeVar("T")
 

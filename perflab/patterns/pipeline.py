@@ -35,10 +35,10 @@ from functools import partial
 from typing import Any, NoReturn
 
 from perflab.errors import ClosedError, StageError, require
-from perflab.patterns.bell import Bell, LockedBell, gil_enabled
-from perflab.patterns.crew import Stage, StageStats
-from perflab.patterns.flow import Flow
-from perflab.patterns.handover import (
+from perflab.patterns.parts.bell import Bell, LockedBell, gil_enabled
+from perflab.patterns.parts.crew import Stage, StageStats
+from perflab.patterns.parts.flow import Flow
+from perflab.patterns.parts.handover import (
     DROPPED,
     END,
     FAILED,

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perflab.errors import require
-from perflab.patterns.guardedtier import GuardedTier, TierStats
+from perflab.patterns.parts.guardedtier import GuardedTier, TierStats
 from perflab.patterns.tiers import Tier, is_seconds
 
 STRIPES = 64  # keys that share a lock and a version: a false neighbour costs a copy or a wait

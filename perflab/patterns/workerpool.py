@@ -40,9 +40,9 @@ from itertools import chain, islice, starmap
 from typing import Any, ParamSpec, TypeVar
 
 from perflab.errors import require
-from perflab.patterns.staff import Staff
-from perflab.patterns.task import HAS_GIL, LockedTask, Task
-from perflab.patterns.taskline import require_timeout
+from perflab.patterns.parts.staff import Staff
+from perflab.patterns.parts.task import HAS_GIL, LockedTask, Task
+from perflab.patterns.parts.taskline import require_timeout
 
 P = ParamSpec("P")
 T = TypeVar("T")

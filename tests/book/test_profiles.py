@@ -8,8 +8,8 @@ from line_profiler import LineProfiler
 
 from perflab.book.bylines import source_line, time_by_function, time_by_line
 from perflab.book.figures.flame import IDLE, tree
+from perflab.experiments import slowpage
 from perflab.measure import Profile
-from perflab.systems import slowpage
 
 MAIN = ("runpy._run_module_as_main", "__main__.<module>", "__main__.serve", "uvicorn.run")
 ASKED = ("starlette.call", "starlette.handle", "__main__.Api.product", "__main__.Products.page")

@@ -8,7 +8,7 @@ from perflab.errors import CircuitOpenError
 from perflab.guide.breaker import CircuitBreaker as GuideBreaker
 from perflab.guide.breaker import CircuitState
 from perflab.patterns import CircuitBreaker
-from perflab.patterns.eras import HalfOpen
+from perflab.patterns.parts.eras import HalfOpen
 
 CONTRACT = contract
 

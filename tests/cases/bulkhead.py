@@ -8,7 +8,7 @@ from perflab.contracts import bulkhead as contract
 from perflab.contracts.bulkhead import guide_style
 from perflab.guide.bulkhead import Bulkhead as GuideBulkhead
 from perflab.patterns import Bulkhead
-from perflab.patterns.line import Line
+from perflab.patterns.parts.line import Line
 
 CONTRACT = contract
 

@@ -5,10 +5,10 @@ import threading
 
 from perflab.contracts import cacheaside as contract
 from perflab.contracts.cacheaside import as_printed, over_tiers
-from perflab.contracts.orders import schedules
+from perflab.contracts.parts.orders import schedules
 from perflab.guide.cache import CacheAsideService, DeletableCache, MultiLevelCache
 from perflab.patterns import CacheAside, MemoryTier, TieredCache
-from perflab.patterns.flight import AbandonedError, Flight, Flights
+from perflab.patterns.parts.flight import AbandonedError, Flight, Flights
 
 CONTRACT = contract
 

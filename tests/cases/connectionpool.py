@@ -3,7 +3,7 @@
 import math
 
 from perflab.contracts import connectionpool as contract
-from perflab.contracts.pools import Factory
+from perflab.contracts.parts.pools import Factory
 from perflab.guide import connectionpool as guide
 from perflab.patterns.connectionpool import ConnectionPool
 

@@ -6,8 +6,8 @@ from concurrent.futures._base import CANCELLED_AND_NOTIFIED, PENDING
 
 from perflab.contracts import executor as met
 from perflab.contracts.threads import eventually
-from perflab.patterns.staff import Staff
-from perflab.patterns.task import Task
+from perflab.patterns.parts.staff import Staff
+from perflab.patterns.parts.task import Task
 from perflab.patterns.workerpool import WorkerPool
 from tests.cases.workerpool import LooksFirst as StopsLate
 from tests.cases.workerpool import NoHelp, WithoutGil, WorkerDies, failing

@@ -4,8 +4,8 @@ import threading
 
 from perflab.contracts import guarding as contract
 from perflab.patterns import CircuitBreaker
-from perflab.patterns.guarding import _function
-from perflab.patterns.news import News
+from perflab.patterns.parts.guarding import _function
+from perflab.patterns.parts.news import News
 from tests.cases.breaker import LeakedPlace
 
 CONTRACT = contract

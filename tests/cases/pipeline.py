@@ -5,11 +5,11 @@ import functools
 from perflab.contracts import pipeline as met
 from perflab.contracts.threads import eventually
 from perflab.guide import pipeline as guide
-from perflab.guide.channels import Channel
-from perflab.patterns.bell import Bell, LockedBell
-from perflab.patterns.crew import Crew
-from perflab.patterns.flow import Flow
-from perflab.patterns.handover import DROPPED, END, STOP, UNDER_WAY
+from perflab.guide.parts.channels import Channel
+from perflab.patterns.parts.bell import Bell, LockedBell
+from perflab.patterns.parts.crew import Crew
+from perflab.patterns.parts.flow import Flow
+from perflab.patterns.parts.handover import DROPPED, END, STOP, UNDER_WAY
 from perflab.patterns.pipeline import Pipeline, Results, filter_by, transform
 
 CONTRACT = met

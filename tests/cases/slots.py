@@ -3,7 +3,7 @@
 from perflab.contracts import slots as contract
 from perflab.errors import BulkheadFullError
 from perflab.patterns import Bulkhead
-from perflab.patterns.line import Line, ThreadWaiter
+from perflab.patterns.parts.line import Line, ThreadWaiter
 from tests.cases.bulkhead import Changed, FreedByTheCaller, LastFirst
 
 CONTRACT = contract

@@ -8,7 +8,7 @@ from perflab.contracts import tiered as contract
 from perflab.contracts.tiered import as_printed, over_tiers
 from perflab.guide.cache import DeletableCache, MultiLevelCache
 from perflab.patterns import MemoryTier, TieredCache
-from perflab.patterns.guardedtier import GuardedTier
+from perflab.patterns.parts.guardedtier import GuardedTier
 from tests.solutions.cache import Mended
 
 CONTRACT = contract

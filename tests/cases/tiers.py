@@ -4,7 +4,7 @@ import functools
 import math
 
 from perflab.contracts import tiers as contract
-from perflab.contracts.cache import Entry
+from perflab.contracts.parts.cache import Entry
 from perflab.patterns.tiers import MemoryTier
 
 CONTRACT = contract

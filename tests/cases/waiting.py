@@ -2,8 +2,8 @@
 
 from perflab.contracts import waiting as contract
 from perflab.patterns.connectionpool import ConnectionPool
-from perflab.patterns.desk import Desk
 from perflab.patterns.objectpool import ObjectPool
+from perflab.patterns.parts.desk import Desk
 
 CONTRACT = contract
 NONSENSE = {}

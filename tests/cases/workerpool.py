@@ -8,9 +8,9 @@ from perflab.contracts import workerpool as met
 from perflab.contracts.workerpool import on_jobs
 from perflab.errors import StoppedError
 from perflab.guide import workerpool as guide
-from perflab.guide.channels import Channel
-from perflab.patterns.staff import Staff
-from perflab.patterns.task import GONE, RAISED, RETURNED, LockedTask, Task
+from perflab.guide.parts.channels import Channel
+from perflab.patterns.parts.staff import Staff
+from perflab.patterns.parts.task import GONE, RAISED, RETURNED, LockedTask, Task
 from perflab.patterns.workerpool import WorkerPool
 
 CONTRACT = met

@@ -8,7 +8,7 @@ import pytest
 
 from perflab.contracts.threads import Running, eventually
 from perflab.errors import PanicError
-from perflab.guide.channels import Channel, Context, Receive, Selected, Send, select
+from perflab.guide.parts.channels import Channel, Context, Receive, Selected, Send, select
 
 
 def parked(channel):

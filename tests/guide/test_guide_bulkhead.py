@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from perflab.contracts.work import Work, begin
+from perflab.contracts.parts.work import Work, begin
 from perflab.errors import BulkheadFullError
 from perflab.guide.bulkhead import AFTER, CTX, READY, Bulkhead, CancelledError
 from perflab.measure import run_virtual

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perflab.contracts.cache import StorableUser, User, World
+from perflab.contracts.parts.cache import StorableUser, User, World
 from perflab.contracts.threads import at_once
 from perflab.guide.cache import CacheAsideService, DeletableCache, MultiLevelCache, NoRowsError
 

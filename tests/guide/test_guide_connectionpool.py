@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from perflab.contracts.pools import Factory
+from perflab.contracts.parts.pools import Factory
 from perflab.contracts.threads import Running, eventually
 from perflab.guide.connectionpool import (
     DB,
@@ -14,7 +14,7 @@ from perflab.guide.connectionpool import (
     new_database,
     new_sharded_database,
 )
-from perflab.guide.sqlconn import (
+from perflab.guide.parts.sqlconn import (
     BadConnError,
     ConnDoneError,
     DatabaseClosedError,

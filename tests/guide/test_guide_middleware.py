@@ -2,7 +2,7 @@
 
 import pytest
 
-from perflab.contracts.webclient import END, PART, START, BrokenError, Client, script
+from perflab.contracts.parts.webclient import END, PART, START, BrokenError, Client, script
 from perflab.guide.middleware import (
     AtomicU64,
     PerformanceMonitor,

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from perflab.contracts.threads import eventually
-from perflab.guide.channels import Channel
+from perflab.guide.parts.channels import Channel
 from perflab.guide.pipeline import FilterStage, Pipeline, TransformStage
 
 CHOICES = pytest.mark.parametrize("choose", [min, max, random.Random(1).choice])

@@ -2,8 +2,8 @@
 
 import pytest
 
+from perflab.contracts.parts.shards import Databases, found, listed, made, share_moved
 from perflab.contracts.sharding import KEYS
-from perflab.contracts.shards import Databases, found, listed, made, share_moved
 from perflab.guide.sharding import ShardConfig, ShardedDatabase, fnv1a_32
 
 GO = {"": 2166136261 % 5, "a": 0, "user:1": 2, "7:7": 3, "é": 2}  # shard of 5, printed by Go 1.19

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perflab.contracts.jobs import Gate
+from perflab.contracts.parts.jobs import Gate
 from perflab.contracts.threads import Running, eventually
 from perflab.guide.workerpool import Job, Result, WorkerPool
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from perflab.contracts.loadserver import Server
+from perflab.contracts.parts.loadserver import Server
 from perflab.guide.loadtest import LoadTest, LoadTestResult
 from perflab.measure.model import ModelServer
 from perflab.measure.virtual import run_virtual

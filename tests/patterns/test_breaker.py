@@ -25,7 +25,7 @@ from perflab.errors import CircuitOpenError
 from perflab.measure import VirtualClock, run_virtual
 from perflab.patterns import CircuitBreaker, State
 from perflab.patterns import breaker as module
-from perflab.patterns.guarding import under_way
+from perflab.patterns.parts.guarding import under_way
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["gil", "locked"])

@@ -13,13 +13,13 @@ import pytest
 from perflab.contracts import bulkhead as contract
 from perflab.contracts import judge, slots
 from perflab.contracts.bulkhead import guide_style
+from perflab.contracts.parts.work import in_line, pass_through
 from perflab.contracts.threads import Running, eventually
-from perflab.contracts.work import in_line, pass_through
 from perflab.errors import BulkheadFullError
 from perflab.measure import run_virtual
 from perflab.patterns import Bulkhead
 from perflab.patterns import bulkhead as module
-from perflab.patterns.line import Line, ThreadWaiter
+from perflab.patterns.parts.line import Line, ThreadWaiter
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["gil", "locked"])

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from perflab.contracts.orders import Turns, play, schedules
+from perflab.contracts.parts.orders import Turns, play, schedules
 from perflab.contracts.threads import Running, at_once, eventually
 from perflab.errors import DeadlockError, ReentrantLoadError
 from perflab.measure import VirtualClock, run_virtual

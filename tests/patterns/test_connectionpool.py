@@ -14,11 +14,12 @@ import pytest
 
 from perflab.contracts import connectionpool as contract
 from perflab.contracts import judge
-from perflab.contracts.pools import Factory, Held, Thing
+from perflab.contracts.parts.pools import Factory, Held, Thing
 from perflab.contracts.threads import Running, eventually
 from perflab.errors import AcquireTimeoutError, DoubleReleaseError
 from perflab.measure import VirtualClock
-from perflab.patterns import ConnectionPool, desk, lending
+from perflab.patterns import ConnectionPool
+from perflab.patterns.parts import desk, lending
 
 
 @pytest.fixture(params=[True, False], ids=["lock-free", "locked"], autouse=True)

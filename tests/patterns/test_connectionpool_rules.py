@@ -16,10 +16,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from perflab.contracts.pools import Factory, Thing
+from perflab.contracts.parts.pools import Factory, Thing
 from perflab.errors import AcquireTimeoutError, ClosedError, DoubleReleaseError
 from perflab.measure import VirtualClock
-from perflab.patterns import ConnectionPool, lending
+from perflab.patterns import ConnectionPool
+from perflab.patterns.parts import lending
 
 
 @pytest.fixture(params=[True, False], ids=["lock-free", "locked"], autouse=True)

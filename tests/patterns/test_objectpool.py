@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 
 from perflab.contracts import judge, objectpool, waiting
 from perflab.errors import AcquireTimeoutError, ClosedError, DoubleReleaseError
-from perflab.patterns import Buffer, ObjectPool, lending
+from perflab.patterns import Buffer, ObjectPool
+from perflab.patterns.parts import lending
 
 
 @pytest.fixture(params=[True, False], ids=["lock-free", "locked"], autouse=True)

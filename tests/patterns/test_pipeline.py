@@ -13,8 +13,8 @@ import pytest
 
 from perflab.contracts.threads import Running, eventually
 from perflab.errors import ClosedError, StageError
-from perflab.patterns.bell import Bell, LockedBell
-from perflab.patterns.handover import Lane, Ticket
+from perflab.patterns.parts.bell import Bell, LockedBell
+from perflab.patterns.parts.handover import Lane, Ticket
 from perflab.patterns.pipeline import Pipeline, filter_by, transform
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perflab.errors import StageError
-from perflab.patterns.bell import LockedBell
+from perflab.patterns.parts.bell import LockedBell
 from perflab.patterns.pipeline import Pipeline, filter_by, transform
 
 

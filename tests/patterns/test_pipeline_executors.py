@@ -9,7 +9,7 @@ import pytest
 
 from perflab.contracts.threads import PATIENCE, Running, eventually
 from perflab.errors import StageError
-from perflab.patterns.bell import LockedBell
+from perflab.patterns.parts.bell import LockedBell
 from perflab.patterns.pipeline import Pipeline, filter_by, transform
 
 

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from perflab.contracts.cache import Remote, RemoteTier
+from perflab.contracts.parts.cache import Remote, RemoteTier
 from perflab.contracts.threads import Running, eventually
 from perflab.measure import VirtualClock
 from perflab.patterns import MemoryTier, TieredCache

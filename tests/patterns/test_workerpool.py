@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perflab.contracts.jobs import Gate
+from perflab.contracts.parts.jobs import Gate
 from perflab.contracts.threads import Running, eventually
 from perflab.errors import ClosedError, StoppedError
 from perflab.patterns import WorkerPool
-from perflab.patterns.task import LockedTask, Task
+from perflab.patterns.parts.task import LockedTask, Task
 
 
 class WithoutGil(WorkerPool):

@@ -10,8 +10,8 @@ import time
 
 from perflab.errors import CircuitOpenError
 from perflab.patterns import CircuitBreaker, State
-from perflab.patterns.eras import HalfOpen, Open
-from perflab.patterns.guarding import under_way
+from perflab.patterns.parts.eras import HalfOpen, Open
+from perflab.patterns.parts.guarding import under_way
 
 PROBES, RESET = 2, 30.0
 LEGAL = {

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections import Counter
 
-from perflab.contracts.pools import Factory, Thing
+from perflab.contracts.parts.pools import Factory, Thing
 from perflab.contracts.threads import at_once
 from perflab.errors import AcquireTimeoutError, ClosedError
 from perflab.patterns import ConnectionPool

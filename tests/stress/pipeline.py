@@ -8,7 +8,7 @@ from collections import Counter
 
 from perflab.errors import ClosedError, StageError
 from perflab.patterns import Pipeline, filter_by, transform
-from perflab.patterns.bell import Bell, LockedBell
+from perflab.patterns.parts.bell import Bell, LockedBell
 
 ENDINGS = ("read to its end", "closed", "forgotten", "stage failed", "source failed")
 

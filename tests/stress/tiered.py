@@ -4,7 +4,7 @@ import gc
 import random
 import time
 
-from perflab.contracts.cache import Remote, RemoteTier
+from perflab.contracts.parts.cache import Remote, RemoteTier
 from perflab.contracts.threads import at_once
 from perflab.measure import VirtualClock
 from perflab.patterns import MemoryTier, TieredCache

@@ -11,7 +11,7 @@ from concurrent.futures import CancelledError
 from perflab.contracts.threads import Running
 from perflab.errors import StoppedError
 from perflab.patterns import WorkerPool
-from perflab.patterns.task import LockedTask
+from perflab.patterns.parts.task import LockedTask
 
 PATIENCE = 60.0  # seconds for what takes milliseconds
 

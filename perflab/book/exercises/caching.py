@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, by_contract
-from perflab.contracts import mended, singleflight
-from perflab.contracts.orders import play, schedules
-from perflab.measure.eviction import lru, zipf
+from perflab.contracts import singleflight
+from perflab.contracts.parts import mended
+from perflab.contracts.parts.orders import play, schedules
+from perflab.experiments.eviction import lru, zipf
 from perflab.measure.percentiles import is_number, percentile
 
 # ── 1 and 2: by contract

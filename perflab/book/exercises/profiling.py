@@ -12,9 +12,9 @@ import numpy as np
 from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, accusation
 from perflab.contracts import Evidence, leak, middleware
 from perflab.contracts.core import Check
+from perflab.experiments.script import Look, Piece, looks, true_shares
 from perflab.measure.memory import allocations
 from perflab.measure.percentiles import percentile
-from perflab.measure.script import Look, Piece, looks, true_shares
 
 # ── 1: what each look stands for
 

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from perflab.book.chapter import Chapter
 from perflab.book.plots import Panel
-from perflab.measure.calls import Calls
-from perflab.measure.changes import Changed
+from perflab.experiments.calls import Calls
+from perflab.experiments.changes import Changed
 from perflab.measure.percentiles import percentile
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,8 @@ import pandas as pd
 
 from perflab.book.chapter import Chapter
 from perflab.book.plots import Panel
-from perflab.systems.fetching import Trips
-from perflab.systems.poolload import PoolLoad
+from perflab.experiments.fetching import Trips
+from perflab.experiments.poolload import PoolLoad
 
 Pairs = Mapping[str, Sequence[tuple[float, float]]]  # by way: a pair of seconds for each x
 DATABASES = ("SQLite", "PostgreSQL")

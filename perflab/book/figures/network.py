@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from perflab.book.chapter import Chapter
 from perflab.book.plots import Panel
+from perflab.experiments.countedserver import Bursts
+from perflab.experiments.filesite import Fetched
+from perflab.experiments.rawclient import Asked
+from perflab.experiments.tcp import Backlog, Writes
 from perflab.measure import MemoryTrace
-from perflab.systems.countedserver import Bursts
-from perflab.systems.filesite import Fetched
-from perflab.systems.rawclient import Asked
-from perflab.systems.tcp import Backlog, Writes
 
 Floats = NDArray[np.float64]
 MB = 1e6

@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from perflab.book.chapter import Chapter
 from perflab.book.plots import Panel
-from perflab.measure.outlasting import SlowSpell
-from perflab.measure.overload import Outcome
-from perflab.measure.retrying import Tiers
-from perflab.systems.hanging import Ordeal
+from perflab.experiments.hanging import Ordeal
+from perflab.experiments.outlasting import SlowSpell
+from perflab.experiments.overload import Outcome
+from perflab.experiments.retrying import Tiers
 
 Floats = NDArray[np.float64]
 Line = tuple[Floats, Floats]

@@ -10,7 +10,7 @@ from perflab.book.chapter import Chapter
 from perflab.book.figures.flame import flames
 from perflab.book.plots import Panel
 from perflab.contracts.leak import Look
-from perflab.measure.script import Sampled
+from perflab.experiments.script import Sampled
 from perflab.systems import LoadResult
 
 __all__ = ["flames", "leaks", "looks", "middleware", "snapshot", "watched"]

@@ -1,0 +1,1 @@
+"""What the contracts are made of: apparatus that forces situations, and checks by the group."""

@@ -1,0 +1,1 @@
+"""What the ports need of Go that Python does not have."""
