@@ -12,7 +12,7 @@ c.LabApp.extension_manager = "readonly"
 # Only this machine reaches it, and only with the token that is printed at start.
 c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.allow_remote_access = False
-c.ServerApp.tornado_settings = {"ws_ping_timeout": 30_000}  # longer than the interval it warns
+c.ServerApp.tornado_settings = {"ws_ping_interval": 0}  # keep-alive is for proxies; there is none
 
 # Chapters run in this environment, whatever other kernels the reader has.
 c.KernelSpecManager.allowed_kernelspecs = {"python3"}

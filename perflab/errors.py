@@ -1,5 +1,8 @@
 """Every error that perflab raises of its own, and the one way to refuse a bad argument."""
 
+from numbers import Real
+from typing import TypeGuard
+
 LONGEST = 200  # characters of a value in a message
 
 
@@ -25,6 +28,10 @@ class ServerError(PerflabError):
 
 class MissingProgramError(ServerError):
     """A server's program is not on this machine; the message says what to install."""
+
+
+class OtherSystemError(PerflabError):
+    """What is tried is another operating system's; the message says which one's."""
 
 
 class LoadError(PerflabError):
@@ -78,6 +85,16 @@ def require(condition: bool, name: str, value: object, allowed: str) -> None:
     """Refuse an argument: ValueError that names it, shows its value and says what is allowed."""
     if not condition:
         raise ValueError(f"{name}={_shown(value)}: must be {allowed}")
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is an int and not a bool, which Python counts among the ints."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, numpy's too (infinite and nan are), and not a bool."""
+    return isinstance(value, int | float | Real) and not isinstance(value, bool)
 
 
 def _shown(value: object) -> str:

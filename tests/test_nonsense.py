@@ -302,7 +302,12 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PERFLAB_MY", str(tmp_path))
 
 
-@pytest.mark.parametrize(("name", "bad"), TRIED, ids=lambda value: repr(value)[:30])
+def shown(value: object) -> str:
+    """A name for the test that is the same in every process."""
+    return repr(value).split(" at 0x")[0][:30]
+
+
+@pytest.mark.parametrize(("name", "bad"), TRIED, ids=shown)
 def test_nonsense_is_refused_by_name(name, bad):
     """The message says which argument it was and what is allowed."""
     call = CALLS[name][0]

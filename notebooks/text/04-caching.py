@@ -41,9 +41,20 @@ from perflab.patterns.servertiers import ValkeyTier
 from perflab.systems import link, postgres, shop, valkey
 
 ch = Chapter(4)
-store, server = valkey().start(), postgres().start()
 catalogue = shop(50_000)
+
+# %% [markdown]
+# Below, `far` is a connection to Valkey, which is empty, and `sql` one to PostgreSQL, which gets a
+# copy of the shop.
+
+# %%
+store = valkey().start()
+far = store.client()
+
+# %%
+server = postgres().start()
 catalogue.copy_to(server)
+sql = server.connect(autocommit=True)
 
 # %% [markdown]
 # ## The mystery
@@ -74,7 +85,8 @@ ch.mystery(
 # a dict with a bound and a TTL) and into Valkey. In SQLite and PostgreSQL they are already.
 
 # %%
-rows, far, sql = catalogue.connect(), store.client(), server.connect(autocommit=True)
+rows = catalogue.connect()
+keys = [str(number) for number in range(1, ch.pick(quick=101, full=1_001))]
 COLUMNS = "SELECT id, name, price, description FROM products"
 
 
@@ -137,7 +149,6 @@ def timed(ask, key):
     return perf_counter() - began
 
 
-keys = [str(number) for number in range(1, ch.pick(quick=101, full=1_001))]
 times = pd.DataFrame([{name: timed(ask, key) for name, ask in ways.items()} for key in keys])
 again = compare({name: lambda n=name: ways[n]("7") for name in ("SQLite", "Valkey")}, 0.6).other
 

@@ -4,14 +4,16 @@
 # **Chapter 5 of 10** · 50 minutes to read and predict, exercises apart · the experiments run for
 # about a minute
 #
-# The guide knows two ways to spare memory: a pool, which uses buffers again instead of making new
-# ones, and an interner, which keeps one copy of equal strings. Both are good Go. This chapter tries
-# them in CPython, where another allocator and another collector decide, and asks what memory is to
-# begin with: what an object costs, what a process gives back, and which number of which tool means
-# what.
+# The guide knows two ways to spare memory. A **pool** uses buffers again instead of making new
+# ones. An **interner** keeps one copy of equal strings. Both are good Go. This chapter tries them
+# in CPython, the usual Python, which frees memory in other ways than Go. And it asks what an object
+# costs, and what a process gives back.
 #
-# A defect that the guide's own code has is called the guide's. A trap that opens only when the code
-# is carried over to Python is called the **port's**.
+# A defect of the guide's own code is called the guide's. A trap that opens only when the code is
+# carried over to Python is called the **port's**.
+#
+# Two words first. The **allocator** is the part of an interpreter that hands out memory and takes
+# it back. The **collector** looks for objects that nobody can reach any more.
 #
 # **You will be able to**
 #
@@ -30,16 +32,8 @@ import pandas as pd
 from perflab.book import Chapter, Interval, YesNo, knob, show_source
 from perflab.book.figures import memory as figures
 from perflab.contracts import interner, objectpool
+from perflab.experiments import buffers, collector
 from perflab.experiments.apart import apart
-from perflab.experiments.buffers import ListPool, after_burst, buffer_costs, buffer_requests
-from perflab.experiments.collector import (
-    cycles,
-    full_pause,
-    growing,
-    kept,
-    let_go,
-    without_collector,
-)
 from perflab.guide.interner import StringInterner as GuidesInterner
 from perflab.guide.interner import usage
 from perflab.guide.objectpool import ObjectPool as GuidesPool
@@ -51,9 +45,9 @@ ch = Chapter(5)
 # %% [markdown]
 # ## The mystery
 #
-# A service makes a buffer of 1 MB for each upload and throws it away. Somebody has read that this
-# is waste, and writes a pool: a list of buffers, emptied with `clear()` before they are used again.
-# Now each upload takes more than ten times as long.
+# A service makes a buffer of 1 MB, a `bytearray`, for each upload and throws it away. Somebody has
+# read that this is waste, and writes a pool: a list of buffers, emptied with `clear()` before they
+# are used again. Now each upload takes more than ten times as long.
 #
 # What takes the time? Vote now; the evidence comes in section 5.1.
 
@@ -74,42 +68,45 @@ ch.mystery(
 #
 # In Go a request that allocates brings the next collection nearer, whatever it allocates. In
 # CPython an object is freed at once when its last user lets go of it. The collector looks only for
-# cycles, and only at containers. A buffer of bytes is none. And the allocator below keeps freed
-# memory for the next one: it is a pool already.
+# **cycles**: objects that keep each other alive though nobody else needs them. So it looks only at
+# containers such as lists and dicts, and a buffer of bytes is none. And the allocator keeps freed
+# memory for the next object: it is a pool already.
 #
 # Four ways to serve a request that fills a buffer: a new one; a list of buffers, emptied with
 # `clear()`; the guide's pool; ours.
 
 # %%
-show_source(buffer_requests)
+show_source(buffers.buffer_requests)
 
 # %%
 ch.predict("5.1", Interval("1 MB: latency with clear(), × that of a new buffer", "×", (0.1, 100)))
 
 # %% [markdown]
-# What an allocator does depends on what was freed before it. So each size has a fresh interpreter
-# of its own: `apart` starts it, and hands back what the function returned. Within it the four take
-# turns.
+# What an allocator does depends on what was freed before. So each size has a fresh interpreter of
+# its own, in which the four take turns: `apart` starts it, and hands back what the function
+# returned.
 
 # %%
 sizes = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 40_000_000)
-costs = {size: apart(buffer_costs, size) for size in sizes}
+costs = {size: apart(buffers.buffer_costs, size) for size in sizes}
 
 # %%
 figures.buffers(ch, costs)
 
 # %% [markdown]
-# The grey line is a new buffer. Wherever a pool lies above it, the pool costs more than it saves:
-# for small buffers a few lines of Python stand against an allocator in C that hands out a block
-# which it has kept, and ours, which also counts, checks and locks, pays most. At the right end the
-# picture turns. 40 MB is more than the C library on Linux (glibc) keeps for itself: it asks the
-# system for each such buffer and gives it back, and the system clears every page of it. Whoever
-# keeps the buffer is spared that.
+# The grey line is a new buffer. Where a pool lies above it, the pool costs more than it saves. With
+# small buffers a few lines of Python compete with an allocator in C. Ours also counts, checks and
+# locks, so it pays most. At the right end the picture turns. 40 MB is more than the C library on
+# Linux keeps for itself. It asks the system for each such buffer and gives it back, and the system
+# clears every page of it. Whoever keeps the buffer is spared that.
 #
-# Of the list with `clear()` the lower panel tells most: it takes all of its memory anew, as a new
-# buffer does. `clear()` gives the array away and keeps an empty shell. On Linux it is worse: a
-# large array in a pool that never frees it lives in pages of its own, and each `clear()` hands them
-# to the system, to be asked for again.
+# In the lower panel the purple line covers the grey one: a list with `clear()` takes all of its
+# memory anew. `clear()` gives the array away and keeps an empty shell. On Linux that is worse than
+# a new buffer. When a buffer is freed as a whole, the C library learns to keep memory of that size.
+# A shell is never freed, so each `clear()` hands the pages of its array back to the system, and the
+# next request asks for them again. The table counts it. A **page fault** is the moment at which the
+# system has to find a page of memory, 4 kB as a rule, that the process was promised. (Elsewhere
+# than on Linux the table is empty.)
 
 # %%
 pd.DataFrame(
@@ -123,21 +120,18 @@ pd.DataFrame(
     }
 )
 
-# %% [markdown]
-# A **page fault** is the moment at which the system has to find a page of memory, 4 kB as a rule,
-# that the process was promised. (The table is for Linux; elsewhere it is empty: not run here.)
-
 # %%
 ch.solved("the emptying: a buffer that was cleared is not what it was")
 
 # %% [markdown]
-# That is the port's trap, not the guide's. Its `data[:0]` in Go keeps the capacity. In Python the
-# line that looks the same gives it away; what does the same is an array that stays and a number
-# that says how much of it is written.
+# That is the port's trap, not the guide's. In Go `data[:0]` sets the length to nothing and keeps
+# the memory. Python's `clear()` looks like it and gives the memory away. What does the same in
+# Python is an array that stays, and a number that says how much of it is written.
 
 # %% tags=["nbval-check-output"]
 collected = sum(cost["collections"] for size in costs for cost in costs[size].values())
 anew = {name: cost["new_bytes"] for name, cost in costs[1_000_000].items()}
+pooled_anew = max(anew["guide's"], anew["ours"])
 ch.verdict(
     "5.1",
     collected > 0,
@@ -145,10 +139,7 @@ ch.verdict(
         "collections during all of these requests": collected,
         "1 MB once more: a new buffer takes more than 900 kB": anew["a new one"] > 900_000,
         "1 MB once more: clear() takes more than 900 kB": anew["clear()"] > 900_000,
-        "1 MB once more: the guide's and ours take less than 10 kB": max(
-            anew["guide's"], anew["ours"]
-        )
-        < 10_000,
+        "1 MB once more: the guide's and ours take less than 10 kB": pooled_anew < 10_000,
     },
 )
 
@@ -168,9 +159,9 @@ ch.measured(
 
 # %% [markdown]
 # There were no collections to save. (In Go there are, and the claim can hold there.) A pool in
-# CPython is for two things: buffers larger than what
-# the allocator keeps, and things that are **dear to make**, whatever their size. A TLS context, for
-# one, reads all certificates of the system.
+# CPython is for two things: buffers larger than what the allocator keeps, and things that are
+# **dear to make**, whatever their size. A TLS context, which an HTTPS client needs, reads all
+# certificates of the system.
 
 # %%
 import ssl
@@ -194,7 +185,7 @@ print(f"made for all those requests: {len(made)}")
 # %%
 def pooled(kilobytes=300):
     """Latency of each pool as a multiple of a new buffer's."""
-    found = apart(buffer_costs, kilobytes * 1000)
+    found = apart(buffers.buffer_costs, kilobytes * 1000)
     for name in ("clear()", "guide's", "ours"):
         one = found[name]
         print(f"{name:8} {one['ratio']:6.2f}× ({one['low']:.2f}–{one['high']:.2f})")
@@ -207,10 +198,10 @@ knob(pooled, kilobytes=(1, 50_000))
 #
 # > **Claim 5.2** What a caller takes from a pool is the caller's alone.
 #
-# The guide's request takes a buffer, writes into it, asks for `Bytes()`, and gives the buffer back.
-# `Bytes()` is no copy. It shows the buffer's own memory, in Go as in this port. In the guide's own
-# example the answer is used before the buffer goes back. A server that sends later, when the client
-# is ready to read, does not keep to that.
+# The guide's request takes a buffer with `get`, writes into it, asks for `Bytes()`, and gives the
+# buffer back with `put`. `Bytes()` is no copy. It is a **view**: it shows the buffer's own memory,
+# in Go as in this port (there a `memoryview`). The guide's own example uses the answer before the
+# buffer goes back. A server that sends later, when the client is ready to read, does not.
 
 
 # %%
@@ -233,8 +224,8 @@ ch.predict("5.2", YesNo("Sent one request later: does any of 100 answers hold an
 
 # %% [markdown]
 # And after a rush? Forty users at once fill 1 MB each, and all give back. Then nothing happens any
-# more but collections. Go empties a `sync.Pool` in two of them, and the port does the same. The
-# third line is the pool that most people write in Python: a list.
+# more but full collections. Two of them empty the guide's pool, a `sync.Pool` in Go, and the port
+# does the same. The third line is the pool that most people write in Python: a list.
 
 # %%
 ours = objectpool.with_buffers(ObjectPool, Buffer)
@@ -243,23 +234,25 @@ wrong = {
     name: {later: wrong_answers(make(), later) for later in range(6)}
     for name, make in makers.items()
 }
-burst = {name: after_burst(make) for name, make in {**makers, "a list": ListPool}.items()}
+burst = {
+    name: buffers.after_burst(make) for name, make in {**makers, "a list": buffers.ListPool}.items()
+}
 
 # %%
 figures.lent(ch, wrong, burst)
 
 # %% [markdown]
 # One request later is late enough. A client would get another client's answer, complete and well
-# formed, and no log would show it. Below, the list never gives anything back: what a burst has
-# needed it holds for good. That again is the port's trap; Go's pool is emptied by the collector.
-# Python has nobody who would do it, so a pool needs a cap.
+# formed, and no log would show it. In the lower panel the list never gives anything back: what a
+# burst has needed it holds for good. That again is the port's trap: in Python no collector empties
+# a pool. It needs a cap. Ours keeps at most `max_idle` unused buffers, here four.
 
 # %% tags=["nbval-check-output"]
 ch.contract(objectpool, guide=GuidesPool, ours=ours)
 
 # %% [markdown]
-# The guide's pool holds the first three lines and the last. The three in between are what a pool
-# owes its callers.
+# The guide's pool fulfils the first three lines and the last. The three in between a pool owes its
+# callers as well.
 
 # %% tags=["nbval-check-output"]
 guides, mended = wrong["guide's"], wrong["ours"]
@@ -302,9 +295,9 @@ show_source(Buffer.reset)
 # > **Claim 5.3** Interning saves memory only where values repeat.
 #
 # Fifty thousand strings, as a file would bring them: each a new object, though many have the same
-# letters. An interner returns for each the first one of its value, and the copies are let go. Its
-# price is a table with an entry for each value. pandas does the same with a column's *categories*,
-# and keeps small numbers instead of references.
+# letters. An interner returns for each the first one with these letters, and the copies are let go.
+# Its price is a table with an entry for each value. pandas does nearly the same with a column's
+# *categories*: it keeps each value once, and for each row a small number.
 
 
 # %%
@@ -313,17 +306,9 @@ def strings(different, count=50_000):
     return (f"customer {number % different:06}" for number in range(count))
 
 
-def as_they_come(different):
-    return list(strings(different))
-
-
 def interned(different):
     keeper = StringInterner()
     return keeper, keeper.intern_many(strings(different))
-
-
-def categories(different):
-    return pd.Series(as_they_come(different), dtype="category").memory_usage(deep=True)
 
 
 # %%
@@ -331,25 +316,26 @@ ch.predict("5.3", Interval("Memory of the strings, all of them different, intern
 
 
 # %% [markdown]
-# The bytes are counted, not guessed: what is held while the result lives.
+# The bytes are counted, not guessed: `allocations` tells what is held while the result lives.
 
 
 # %%
 def memory_of(different):
     """Bytes of the strings, each way."""
+    column = pd.Series(list(strings(different)), dtype="category")
     return {
-        "as they come": allocations(lambda: as_they_come(different)).held_bytes,
+        "as they come": allocations(lambda: list(strings(different))).held_bytes,
         "interned": allocations(lambda: interned(different)).held_bytes,
-        "categories": categories(different),
+        "categories": column.memory_usage(deep=True),
     }
 
 
 held = {different: memory_of(different) for different in (10, 1_000, 5_000, 50_000)}
 
 # %% [markdown]
-# What does it take to ask for a string that is known? The guide guards its map with a read lock, so
-# that many can look at once. In CPython a dict lookup is one step that nobody can interrupt: the
-# lock buys nothing. (In Go the map needs it.)
+# What does it take to ask for a string that is known? The guide takes a lock for each look-up, so
+# that nobody adds a string meanwhile. (In Go the map needs it.) In CPython a look-up in a dict is
+# one step that nobody can interrupt: the lock buys nothing.
 
 
 # %%
@@ -371,11 +357,13 @@ figures.interned(ch, held, took, asked=5_000)
 # %% [markdown]
 # On the left each value comes thousands of times, and the strings nearly vanish: what is left are
 # the references in the list. On the right nothing repeats, and the table comes on top of the
-# strings. Categories take less than interning, since a small number stands for each string; but
-# they are for a column that is complete, not for a stream.
+# strings. Categories take less still, since a small number takes less than a reference; but they
+# are for a complete column, not for a stream. Below, the guide's lock takes far longer than the
+# look-up.
 #
-# The guide's interner saves as much, and then it goes wrong in time. It **never forgets**: each
-# session key that was seen once stays.
+# The guide's interner saves as much, and goes wrong with time. It **never forgets**: each session
+# key that was seen once stays. Counted in *blocks*, the pieces of memory that the allocator hands
+# out:
 
 
 # %%
@@ -400,9 +388,9 @@ after = {name: kept_after_churn(make) for name, make in keepers.items()}
 pd.Series(after, name="blocks of memory kept").to_frame()
 
 # %% [markdown]
-# `sys.intern` forgets a string with its last user (early releases of Python 3.12 did not). And the
-# guide's proof that two strings are one? Its example prints `s1 == s2`. That compares letters. Here
-# is an interner that never interns anything:
+# `sys.intern` forgets a string with its last user (early releases of Python 3.12 did not); a block
+# more or less is chance. And how does the guide prove that two strings are one? Its example prints
+# `s1 == s2`. That compares letters. Here is an interner that never interns anything:
 
 
 # %%
@@ -416,26 +404,28 @@ class Copies:
 print("the guide's proof holds:", usage(Copies()))
 
 # %% [markdown]
-# So the contract compares objects.
+# So the contract compares objects, with `is`.
 
 # %%
 ch.contract(interner, guide=interner.without_bound(GuidesInterner), ours=StringInterner)
 
 # %% [markdown]
-# Most of what fails is what Go's types and a bound would have kept out.
+# Three of these failures Go's types keep out. The others want a bound, counters, and no lock around
+# a look-up.
 
 # %% tags=["nbval-check-output"]
-few, unique = held[10], held[50_000]
-hello = Copies().intern("hello")
+few, unique, hello = held[10], held[50_000], Copies().intern("hello")
+saves = few["interned"] < few["as they come"] / 4
+costs_more = unique["interned"] > unique["as they come"]
+forever, bounded = after["guide's"], after["ours, max_size=1000"]
 ch.verdict(
     "5.3",
-    few["interned"] < few["as they come"] / 4 and unique["interned"] > unique["as they come"],
+    saves and costs_more,
     {
-        "10 values: less than a quarter of the memory": few["interned"] < few["as they come"] / 4,
-        "all different: more memory than without": unique["interned"] > unique["as they come"],
-        "guide: more than 45,000 strings that nobody has are held": after["guide's"] > 45_000,
-        "ours with a bound of 1,000 holds less than a tenth of that": after["ours, max_size=1000"]
-        < after["guide's"] / 10,
+        "10 values: less than a quarter of the memory": saves,
+        "all different: more memory than without": costs_more,
+        "guide: more than 45,000 strings that nobody has are held": forever > 45_000,
+        "ours with a bound of 1,000 holds less than a tenth of that": bounded < forever / 10,
         "the guide's proof, of an interner that only copies": usage(Copies()),
         "the same by identity": hello is Copies().intern("hello"),
     },
@@ -475,8 +465,8 @@ def saved(different=25_000, letters=20):
 knob(saved, different=(1, 50_000), letters=(5, 500))
 
 # %% [markdown]
-# **At work:** ours counts. `interner.stats().hit_ratio` tells after an hour whether it saves or
-# costs.
+# **At work:** ours counts. `interner.stats().hit_ratio`, the share of known strings, tells after an
+# hour whether it saves or costs.
 
 # %% [markdown]
 # ## 5.4 What an object costs
@@ -484,33 +474,20 @@ knob(saved, different=(1, 50_000), letters=(5, 500))
 # > **Claim 5.4** The size that getsizeof reports is what an object costs.
 #
 # `sys.getsizeof` reports an object's own bytes, not those of what it refers to. Here is one record,
-# a number, a price and a quantity, in five forms: what `getsizeof` says, and what ten thousand of
-# them took, each.
+# a number, a price and a quantity, in five forms. With `slots` the attributes of an object have
+# fixed places, without they may need a dict. An `array` holds numbers themselves instead of
+# references to them.
 
 # %%
 from array import array
-from dataclasses import dataclass
+from dataclasses import make_dataclass
 from functools import partial
 
-
-@dataclass
-class Record:
-    number: int
-    price: float
-    quantity: int
-
-
-@dataclass(slots=True)
-class Slotted:
-    number: int
-    price: float
-    quantity: int
-
-
+fields = ("number", "price", "quantity")
 forms = {
-    "dict": lambda *row: dict(zip(("number", "price", "quantity"), row, strict=True)),
-    "class": Record,
-    "slots": Slotted,
+    "dict": lambda *row: dict(zip(fields, row, strict=True)),
+    "class": make_dataclass("Record", fields),
+    "slots": make_dataclass("Slotted", fields, slots=True),
     "tuple": lambda *row: row,
 }
 
@@ -528,7 +505,7 @@ def rows(form, count):
 
 
 # %% [markdown]
-# And the table.
+# What `getsizeof` says of one record, and what each of ten thousand took:
 
 # %%
 count = 10_000
@@ -540,39 +517,37 @@ says = {name: sys.getsizeof(form(1_000, 1.5, 3)) for name, form in forms.items()
 pd.DataFrame({"getsizeof (B)": says, "takes (B)": takes}).round(0).sort_values("takes (B)")
 
 # %% [markdown]
-# The first column has no place for what an object refers to. With a list it is plainest.
+# The first column leaves out what an object refers to. With a list it is plainest.
 
 # %% tags=["nbval-check-output"]
 numbers = list(range(1_000, 2_000))
-lists = {"dicts": [{"number": n} for n in numbers], "None": [None for _ in numbers]}
-of_dicts = allocations(lambda: [{"number": n} for n in numbers]).held_bytes
+taken = allocations(lambda: [{"number": n} for n in numbers]).held_bytes
+said = sys.getsizeof([{"number": n} for n in numbers])
+alike = said == sys.getsizeof([None for _ in numbers])
+ten_arrays = 10 * takes["three arrays"]
 ch.verdict(
     "5.4",
-    sys.getsizeof(lists["dicts"]) > of_dicts / 2,
+    said > taken / 2,
     {
-        "a list of 1,000 dicts: getsizeof says the same as of 1,000 times None": sys.getsizeof(
-            lists["dicts"]
-        )
-        == sys.getsizeof(lists["None"]),
-        "it takes more than ten times that": of_dicts > 10 * sys.getsizeof(lists["dicts"]),
+        "a list of 1,000 dicts: getsizeof says the same as of 1,000 times None": alike,
+        "it takes more than ten times that": taken > 10 * said,
         "slots take less than a class without": takes["slots"] < takes["class"],
-        "a dict takes more than three arrays ten times over": takes["dict"]
-        > 10 * takes["three arrays"],
+        "a dict takes more than three arrays ten times over": takes["dict"] > ten_arrays,
     },
 )
 
 # %% [markdown]
-# Half of what an object costs is what it refers to, and two objects of the same size by `getsizeof`
-# may differ by half. Count what many of them take. The arrays win by a wide margin, because they
-# hold the numbers themselves instead of references to number objects.
+# What an object refers to may cost as much as the object. Count what many of them take. The arrays
+# win by far, because they hold no number objects.
 
 # %% [markdown]
 # ## 5.5 One at a time
 #
 # > **Claim 5.5** A generator needs no memory and is slower than a list.
 #
-# `sum(n * n for n in …)` against `sum([n * n for n in …])`: for a hundred numbers, for 300,000,
-# and once where the consumer needs all of them at the same time anyway.
+# `sum([n * n for n in …])` makes a list first. `sum(n * n for n in …)` takes one number after the
+# other from a **generator**. The two are compared for a hundred numbers, for 300,000, and with
+# `sorted` as the consumer. The *peak* is the most memory that was held at one moment.
 
 
 # %%
@@ -603,7 +578,7 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# The last column is the trap: `sorted` needs all at once, and makes its own list.
+# The last column is the trap: `sorted` needs all numbers at once, and makes its own list.
 
 # %% tags=["nbval-check-output"]
 summed, arranged = peaks["sum", 300_000], peaks["sorted", 300_000]
@@ -628,16 +603,17 @@ ch.measured(
 
 # %% [markdown]
 # A generator needs no memory as long as its consumer needs none. `sorted`, `list` and `"".join`
-# collect first. As for time, a generator pays a switch for each item, a list pays for memory that
-# has to be found. Which is more depends on the size.
+# collect first. As for time, a generator pays for a switch at each item, a list for memory that has
+# to be found. Which is more depends on the size.
 
 # %% [markdown]
 # ## 5.6 numpy
 #
 # > **Claim 5.6** numpy is faster than plain Python.
 #
-# The sum of squares of floats: a comprehension over a list, one operation on an array, and the
-# comprehension over the array.
+# numpy keeps numbers side by side in an array, and calculates with all of them in C. The sum of
+# squares of floats: a comprehension over a list, one operation on an array, and the comprehension
+# over the array.
 
 
 # %%
@@ -684,8 +660,8 @@ ch.measured(
 
 # %% [markdown]
 # A numpy call looks up types and shapes and makes an array for its result before it touches the
-# first number; a hundred numbers share that, four can hardly. And whoever loops over an array makes
-# a number object for each cell again.
+# first number. A hundred numbers share that work, four can hardly. And whoever loops over an array
+# makes a number object for each cell again.
 
 # %% [markdown]
 # ## 5.7 Order
@@ -736,18 +712,19 @@ ch.measured(
 )
 
 # %% [markdown]
-# What fits into the processor's caches can be read in any order. What does not is fetched in lines
-# of 64 bytes, and a shuffled reader uses one number of each. Sorting records by what they are read
-# by is an optimisation that no profiler names.
+# The processor has a few megabytes of fast memory of its own, its caches. What fits into them can
+# be read in any order. The rest is fetched in pieces of 64 bytes, and a shuffled reader uses one
+# number of each. To sort records in the order in which they are read is an optimisation that no
+# profiler names.
 
 # %% [markdown]
 # ## 5.8 The collector
 #
 # > **Claim 5.8** The garbage collector is the main cost of making objects.
 #
-# The guide's pool is there to relieve the collector. In CPython it comes round when many more
-# containers were made than freed. What is made and let go at once does not count. What stays does:
-# each round of the oldest generation looks at all that lives.
+# The guide's pool is there to relieve the collector. In CPython the collector comes round when many
+# more containers were made than freed. What is made and let go at once does not count. What stays
+# does: most rounds look at new objects only, but now and then a large one looks at all that live.
 #
 # A fresh interpreter serves some hundred requests. Each makes 1,000 records, a dict with a
 # list in it, as parsing JSON does, and keeps them, as a cache does.
@@ -757,22 +734,22 @@ ch.predict("5.8", Interval("The slowest request, × the median", "×", (1, 1_000
 
 # %%
 requests = ch.pick(quick=300, full=1_500)
-on, off = apart(growing, requests, True), apart(growing, requests, False)
-loose = apart(growing, requests, True, False)
+on, off = apart(collector.growing, requests, True), apart(collector.growing, requests, False)
+loose = apart(collector.growing, requests, True, False)
 
 # %%
 figures.collections(ch, on, off)
 
 # %% [markdown]
-# Most requests pay for small rounds; a few meet a large one, which has the more to look at the
-# larger the cache. (How the work is dealt out differs from one version of Python to the next.)
-# Without the collector the same requests take the same memory: there was no cycle to find. So data
-# that nobody asked for makes a tail.
+# Many requests pay for a small round. A few meet a large one, which takes the longer, the more the
+# cache holds. (How the work is dealt out differs from one version of Python to the next.) The two
+# lines of memory lie on each other: there was no cycle to find. So the collector finds nothing, and
+# yet it makes the slowest requests.
 #
-# After the load of what will stay, `gc.freeze()` moves it out of the collector's sight:
+# Once all that will stay is loaded, `gc.freeze()` moves it out of the collector's sight:
 
 # %%
-pauses = {freeze: apart(full_pause, 600_000, freeze) for freeze in (False, True)}
+pauses = {freeze: apart(collector.full_pause, 600_000, freeze) for freeze in (False, True)}
 pd.DataFrame(
     {
         "frozen" if freeze else "as it is": {
@@ -784,10 +761,11 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# And simply off? Then cycles stay. Five thousand pairs, parent and child, each let go at once:
+# And simply off? Then cycles stay. Five thousand pairs, parent and child, are each let go at once.
+# *Resident* is the memory that the process really occupies:
 
 # %%
-left = {state: apart(cycles, 5_000, state) for state in (True, False)}
+left = {state: apart(collector.cycles, 5_000, state) for state in (True, False)}
 print(f"collector off: {left[False]['grown'] / 1e6:.1f} MB more resident")
 print(f"collector on:  {left[True]['grown'] / 1e6:.1f} MB")
 
@@ -811,8 +789,10 @@ ch.verdict(
 
 # %%
 of = {
-    work.__name__: compare({"off": without_collector(work), "on": work}, budget_s=1.5).other
-    for work in (kept, let_go)
+    work.__name__: compare(
+        {"off": collector.without_collector(work), "on": work}, budget_s=1.5
+    ).other
+    for work in (collector.kept, collector.let_go)
 }
 
 # %%
@@ -829,8 +809,8 @@ ch.measured(
 
 # %% [markdown]
 # So the claim fails just where a pool would help, for objects that come and go. If it holds
-# anywhere, then for those that stay, which no pool spares. In Go every allocation brings a
-# collection nearer; there it can hold for the first kind too.
+# anywhere, then for those that stay, as in the figure; and these no pool spares. In Go every
+# allocation brings a collection nearer; there it can hold for the first kind too.
 #
 # **Try it.** How does the pause grow with what lives?
 
@@ -839,7 +819,7 @@ ch.measured(
 def pause(thousands=200):
     """A full collection beside so many objects."""
     for freeze in (False, True):
-        one = apart(full_pause, 1_000 * thousands, freeze)
+        one = apart(collector.full_pause, 1_000 * thousands, freeze)
         print(f"{'frozen' if freeze else 'as it is'}: {1e3 * one['seconds']:.3f} ms")
 
 
@@ -854,8 +834,8 @@ knob(pause, thousands=(1, 2_000))
 #
 # > **Claim 5.9** Memory that is freed goes back to the system.
 #
-# A million small objects, of which one in a thousand is kept: once the first thousand, made
-# together, once every thousandth. The function runs in a fresh interpreter.
+# A million small objects are made, and all but a thousand let go. Once the first thousand stay,
+# which were made together, and once every thousandth. The function runs in a fresh interpreter.
 
 
 # %%
@@ -893,17 +873,18 @@ ch.measured("5.9", f"{spread[1]:.0f} of {spread[0]:.0f} MB stay for 1,000 object
 
 # %% [markdown]
 # The same number of objects, the same bytes. Python's allocator takes memory from the system in
-# large pieces, arenas, and can return one only when nothing in it lives. One object in each holds
-# all. (The hole is not lost: new objects fill it.) That is why a process seldom shrinks after a
-# peak, and why a leak detector (chapter 2) must look at the floor. Long-lived things are best made
-# together, before the rush; or the rush runs in a process that ends.
+# large pieces, **arenas**. It can return an arena only when nothing in it lives, so one object in
+# each holds all. (The holes are not lost: new objects fill them.) That is why a process seldom
+# shrinks after a peak, and why a leak detector (chapter 2) looks at the lowest values. Make
+# long-lived things together, before the rush.
 
 # %% [markdown]
 # ## 5.10 Views
 #
 # > **Claim 5.10** A view of a buffer is free.
 #
-# Half of a buffer of 400 kB, as a copy and as a view; and then ten bytes of 10 MB, kept.
+# Half of a buffer of 400 kB is taken, as a copy and as a view (5.2). Then ten bytes of 10 MB are
+# kept, either way.
 
 # %%
 data = bytes(400_000)
@@ -915,7 +896,7 @@ keeps = {
 }
 
 # %% [markdown]
-# A view has one more price: what is looked at may not grow.
+# A view has one more price: an array that is looked at may not grow.
 
 # %% tags=["nbval-check-output"]
 looked_at = bytearray(b"a header, and then the body")
@@ -941,14 +922,16 @@ ch.measured(
 )
 
 # %% [markdown]
-# A view is cheap to make and dear to keep. Pass views around while you parse, and copy what you
-# put away. Go's slices pin their array in just the same way.
+# A view is cheap to make and dear to keep, since it **pins** its whole buffer: that cannot be freed
+# meanwhile. Pass views around while you parse, and copy what you put away. In Go a slice pins its
+# array in the same way.
 
 # %% [markdown]
 # ## 5.11 What each tool calls memory
 #
 # No claim, only a table to come back to. Each thing is made in a fresh interpreter, and each tool
-# says how much more it sees than before, in MB.
+# says how much more it sees than before, in MB. *Resident* is what lies in real memory now,
+# *virtual* is what the system has promised.
 
 # %%
 from perflab.experiments.lenses import THINGS, seen_by_each
@@ -957,10 +940,9 @@ pd.DataFrame({thing: apart(seen_by_each, thing) for thing in THINGS}).T.round(1)
 
 # %% [markdown]
 # `getsizeof` sees one object. `tracemalloc` sees what Python's allocators and numpy were asked for,
-# touched or not, and nothing of SQLite. *Resident* is what lies in real memory now; *virtual* is
-# what was promised.
-# `memory_profiler` shows resident memory too (chapter 2), and so does the guide's
-# monitor for Node.js with its `rss`; its Go monitor watches the heap.
+# touched or not, and nothing of SQLite. `memory_profiler` (chapter 2) shows resident memory too,
+# and so does the guide's monitor for Node.js with its `rss`. Its Go monitor shows what Go's
+# allocator holds.
 
 # %% [markdown]
 # ## Exercises
@@ -984,8 +966,8 @@ ch.check(1, store)
 # %% [markdown]
 # **Exercise 2: a parser that lets go.** `data` holds messages one after another: four bytes with
 # the length of the body (big-endian), then the body. Return the bodies that begin with `b"!"`, as
-# `bytes` or views. It has to copy no more than it returns, ten times over, and what it returns must
-# hold less than 1 kB beside the bodies themselves once the caller lets `data` go.
+# `bytes` or views. Your function may take at most ten times the memory of what it returns. Once the
+# caller lets `data` go, less than 1 kB may be held beside the bodies themselves.
 # `some_messages(seed)` gives you data to try.
 
 # %%
@@ -1070,7 +1052,7 @@ ch.scoreboard()
 # %% [markdown]
 # ## What to remember
 #
-# - CPython's allocator is a pool. Another one pays for very large buffers and for what is dear to
+# - CPython's allocator is a pool. A second one pays for very large buffers and for what is dear to
 #   make, not for small objects.
 # - `clear()` gives the memory away; what a pool must keep is the capacity.
 # - A view that outlives its loan shows another's bytes. Copy, or give back later. Cap the pool.

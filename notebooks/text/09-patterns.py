@@ -5,11 +5,13 @@
 # about half a minute
 #
 # A service depends on others, and others fail. The guide shows two patterns for that: a circuit
-# breaker and a bulkhead, some fifty lines of code each. Around them stand habits that need no code
-# to spread: try again, wait a little less, serve everybody. Each is meant to make a service sturdy.
-# This chapter hangs, slows and floods services, and looks at who is still served.
+# breaker and a bulkhead, some fifty lines of code each. Around them stand habits that need no
+# code: try again, give up sooner, serve everybody in turn. Each is meant to make a service sturdy.
+# This chapter lets services hang, slows them and floods them, and looks who is still served.
 #
-# You need chapter 1 (requests in flight, queues) and the idea of a lock.
+# You need chapter 1 (requests in flight, queues, percentiles such as p90) and the idea of a lock.
+# Most experiments run on a **virtual clock**, which jumps to the next event instead of waiting for
+# it.
 #
 # **You will be able to**
 #
@@ -64,10 +66,10 @@ ch.mystery(
 # > **Claim 9.1** A circuit breaker fails fast.
 #
 # A service has eight threads and two pages. One asks a dependency, and gives up after 0.3 s. The
-# other needs a thread and nothing else. Now the dependency hangs. A **circuit breaker** stops
-# calling after three failures, *open*; half a second later it lets one call through to try,
-# *half-open*; and it *closes* when that one succeeds. A **bulkhead** is simpler: at most two
-# threads may be at the dependency.
+# other needs a thread and nothing else. Now the dependency hangs. A **circuit breaker** counts
+# failures. After three it is *open*: it refuses calls at once. Half a second later it lets one call
+# through, a **probe**; meanwhile it is *half-open*. When the probe succeeds, it is *closed*, and
+# all calls pass again. A **bulkhead** is simpler: at most two threads may be at the dependency.
 #
 # Four copies of the service take the same load next to each other, at the same dependency: one
 # without protection, one behind the guide's breaker, one behind ours, one behind a bulkhead. What
@@ -83,38 +85,32 @@ ordeals, hung = through_a_hang(hang=ch.pick(quick=2.0, full=10.0))
 figures.hang(ch, ordeals, hung)
 
 # %% [markdown]
-# Without protection all eight threads end up waiting for the dependency, and the page that does not
-# need it waits for a thread. The bulkhead keeps six threads for everybody else. Our breaker is
-# closed for the first 0.3 s, for nobody knows yet; after that it refuses at once, but for a probe
-# now and then. The guide's breaker needs three hangs *in a row* to learn the same, and whoever
-# comes meanwhile stands in line for it. That is section 9.2.
+# Without protection all eight threads end up waiting for the dependency (third panel), and the page
+# that does not need it waits for a thread (first panel). The bulkhead keeps six threads for
+# everybody else. Our breaker stays closed for the first 0.3 s, because nobody knows yet. After that
+# it refuses at once, but for a probe now and then. The guide's breaker makes three calls before it
+# opens, *one after another*, and whoever comes meanwhile stands in line. Section 9.2 shows why.
+#
+# A *thread-second* is one thread held for one second.
 
 # %% tags=["nbval-check-output"]
 held = {name: one.thread_seconds(*hung) for name, one in ordeals.items()}
 called = {name: one.called(*hung) for name, one in ordeals.items()}
+halved = bool(held["breaker"] < held["none"] / 2)
+guarded_calls = max(count for name, count in called.items() if name != "none")
 ch.verdict(
     "9.1",
-    bool(held["breaker"] < held["none"] / 2),
+    halved,
     {
-        "ours holds less than half the thread-seconds of no guard": bool(
-            held["breaker"] < held["none"] / 2
-        ),
+        "ours holds less than half the thread-seconds of no guard": halved,
         "with the bulkhead, most threads at the dependency": f"{ordeals['bulkhead'].most} of 8",
-        "all three call the hanging dependency less often": bool(
-            max(called["guide's"], called["breaker"], called["bulkhead"]) < called["none"]
-        ),
+        "all three call the hanging dependency less often": guarded_calls < called["none"],
     },
 )
 
 
 # %%
-def p90_in_the_hang(name):
-    """Of the page that needs no dependency, in ms."""
-    due, seconds = ordeals[name].own()
-    return 1e3 * np.percentile(seconds[(due >= hung[0]) & (due < hung[1])], 90)
-
-
-p90 = {name: p90_in_the_hang(name) for name in ordeals}
+p90 = figures.p90_while_it_hangs(ordeals, hung)
 ch.measured(
     "9.1",
     "p90 of the other page: "
@@ -124,15 +120,16 @@ ch.measured(
 )
 
 # %% [markdown]
-# **At work:** count the threads that a page can hold and multiply by its time-out. That many
-# thread-seconds a single hanging dependency takes from everybody.
+# **At work:** for each page, multiply the calls that come in a second by its time-out. So many
+# threads a single hanging dependency takes from everybody.
 
 # %% [markdown]
 # ## 9.2 The guide's breaker
 #
 # > **Claim 9.2** The guide's breaker fulfils the contract of a circuit breaker.
 #
-# Here is its heart, ported line by line. Note where the lock begins and where it ends.
+# Here is its heart, carried over from Go line by line. Note where the lock begins and where it
+# ends.
 
 # %%
 show_source(GuideBreaker.execute)
@@ -157,16 +154,17 @@ figures.in_line(ch, crowd)
 # %% [markdown]
 # The lock is held during the call, so calls go one after another. The breaker has turned a service
 # for twenty into one for a single caller, in the best of times. Go's mutex does exactly the same.
-# Now the whole contract. Each check forces a situation with barriers and a virtual clock, and
-# counts.
+# Now the whole contract. Each check forces a situation (threads wait for one another at a barrier,
+# the clock is virtual) and counts.
 
 # %% tags=["nbval-check-output"]
 ch.contract(breaker, guide=GuideBreaker, ours=breaker.guide_style(CircuitBreaker))
 
 # %% [markdown]
-# Besides the lock: only an error that is *returned* counts in the guide's code, a panic passes the
-# counting by (in the port an OSError stands for the error, any other exception for the panic). One
-# success forgets every failure, and without a success no failure is ever forgotten.
+# Three defects stand beside the lock. In the guide's code only an error that is *returned* counts.
+# A panic, Go's word for a crash, passes the counting by. (In the port an OSError stands for the
+# error, any other exception for the panic.) One success forgets every failure. And without a
+# success no failure is ever forgotten.
 
 # %% tags=["nbval-check-output"]
 found = {
@@ -190,7 +188,8 @@ ch.measured(
 )
 
 # %% [markdown]
-# How ours does it: **admit** under the lock, **call** outside it, **record** under it.
+# How ours does it: **admit** under the lock, **call** outside it, **record** under it. An *era* is
+# a stretch of time in which the breaker stays in one state; section 9.3 says what for.
 
 # %%
 show_source(CircuitBreaker.admit)
@@ -233,11 +232,11 @@ tried = {one.statement: one.run(LockTakenAway).holds for one in races}
 ch.verdict("9.3", all(tried.values()), tried)
 
 # %% [markdown]
-# Side by side they are now, and so are the probes: as soon as the time-out is over, everyone who
+# The calls go side by side now, and so do the probes: as soon as the time-out is over, everyone who
 # comes is let through to a dependency that may just have got up. Libraries in wide use do the same.
-# And a call that set out before the trip can end well after it, and closes the breaker with
-# yesterday's news. So ours limits the probes, and numbers its **eras**: an outcome counts only in
-# the stretch of time in which its call was let in.
+# And a call that set out before the breaker opened can succeed after that, and closes it with old
+# news. So ours limits the probes, and has **eras**: an outcome counts only in the era in which its
+# call was let in.
 
 # %% [markdown]
 # ## 9.4 What it costs
@@ -245,8 +244,9 @@ ch.verdict("9.3", all(tried.values()), tried)
 # > **Claim 9.4** A breaker costs nothing while all is well.
 #
 # «Well» is seldom perfect. Here calls fail at random and independently of each other, so to refuse
-# some helps nobody. Ours trips after five failures in a row, or where half of the last 20 calls
-# failed; then it is open for a second. How many of 20,000 calls, 100 a second, does it turn away?
+# some helps nobody. Three rules are tried. Ours **trips**, that is opens, after five failures in a
+# row, or where half of the last 20 calls failed, or half of the last 100. Then it is open for a
+# second. How many of 20,000 calls, 100 a second, does it turn away?
 
 
 # %%
@@ -277,8 +277,8 @@ pd.DataFrame(
 ).map("{:.1%}".format).rename_axis("trips at")  # fmt: skip
 
 # %% [markdown]
-# Where one call in a hundred fails, nothing is lost. Where three in ten fail, luck alone makes five
-# in a row every few seconds, or ten of twenty; and then the probe may fail as well.
+# Where one call in a hundred fails, nothing is lost. Where three in ten fail, chance alone makes
+# five in a row every few seconds, or ten of twenty. And then the probe may fail as well.
 
 # %% tags=["nbval-check-output"]
 lost = {name: [turned_away(0.3, seed, **rule) for seed in seeds] for name, rule in rules.items()}
@@ -297,25 +297,30 @@ ch.verdict(
 
 # %% [markdown]
 # Of the calls that were refused, seven in ten would have succeeded. **At work:** ask of any
-# threshold how often luck alone reaches it; a longer window is slower to notice and seldom wrong.
+# threshold how often chance alone reaches it. A longer window notices later and is seldom wrong.
 
 # %% [markdown]
 # ## 9.5 The guide's bulkhead
 #
 # > **Claim 9.5** A bulkhead limits how much work runs at once.
 #
-# The guide takes a slot, starts the work beside the caller, and waits for it for a while.
+# The guide takes a **slot**, one of as many as the limit, starts the work beside the caller, and
+# waits for it for a while. `ctx` is set when the caller gives up. `select` waits for whichever
+# comes first: the thing asked for (`READY`), the caller's end (`CTX`), or the time-out. What
+# matters is the last line: when is the slot given back?
 
 # %%
 show_source(GuideBulkhead.execute)
 
 # %% [markdown]
-# Fifty callers a second have 0.1 s of patience each; the limit is 4. The work takes 20 ms, and for
-# two seconds it takes 2 s. Like a thread or another computer, it does not stop because its caller
-# has gone. How many are under way at once, at most?
+# Fifty callers a second have 0.1 s of patience each; the limit is 4. The work takes 20 ms, but for
+# two seconds each piece takes 2 s. Work in a thread or on another computer does not stop because
+# its caller has gone. How many pieces are under way at once, at most?
 
 # %%
-ch.predict("9.5", Interval("Under way at most behind the guide's bulkhead, limit 4", "", (1, 500)))
+ch.predict(
+    "9.5", Interval("Under way at most behind the guide's bulkhead, limit 4", "calls", (1, 500))
+)
 
 # %%
 from perflab.experiments.outlasting import slow_spell
@@ -327,11 +332,11 @@ spells = {
 figures.slow_spell(ch, spells, (2.0, 4.0))
 
 # %% [markdown]
-# The guide's slot is the caller's: on a time-out the caller leaves and frees it, and the next one
-# starts more work. In ours the slot belongs to the work and is free when that has ended. As many
-# callers get an error; but the dependency has four things to do, not dozens. The upper panel shows
-# the second defect: each of the two waits, for a slot and for the work, has a timer of its own, so
-# the guide's callers wait for up to twice their time.
+# The guide's slot belongs to the caller: on a time-out the caller leaves and frees it, and the next
+# one starts more work. In ours the slot belongs to the work and is free when that has ended. As
+# many callers get an error, but the dependency has four things to do, not dozens. The upper panel
+# shows a second defect. A caller waits twice, for a slot and for the work, and each wait has a
+# timer of its own. So the guide's callers wait for up to twice their time.
 
 # %% tags=["nbval-check-output"]
 from functools import partial
@@ -340,9 +345,9 @@ first_case = partial(GuideBulkhead, choose=min)  # Go's select takes any case th
 ch.contract(bulkhead, guide=first_case, ours=bulkhead.guide_style(Bulkhead))
 
 # %% [markdown]
-# Where a slot is free *and* the context is cancelled, Go's select takes either, at random. The port
-# was told to take the first, so all of the thousand cancelled calls start; told to take the last,
-# none does.
+# Where a slot is free *and* the caller has given up, Go's select takes either, at random. So that
+# the number is the same each time, the port was told to take the first: all of the thousand
+# cancelled calls start. Told to take the last, none would.
 
 # %% tags=["nbval-check-output"]
 outlasting, twice = bulkhead.outlasting.run(first_case), bulkhead.spent_once.run(first_case)
@@ -373,9 +378,9 @@ ch.measured(
 #
 # > **Claim 9.6** Retries help when a dependency fails.
 #
-# A page calls a service, that calls another, that calls a database. Each of them was written by a
-# careful team: three attempts. For five seconds the database fails every call. How many calls does
-# it get for a single page?
+# A page calls a service, that calls another, and that calls a database: three **tiers**. Each was
+# written by a careful team, and makes three attempts. For five seconds the database fails every
+# call. How many calls does it get for a single page?
 
 # %%
 ch.predict("9.6", Place("Calls to the database for one page", "calls", (1, 100)))
@@ -391,14 +396,16 @@ chains = {
 figures.tiers(ch, chains, rate=20, outage=(5, 10))
 
 # %% [markdown]
-# Of these calls hardly one helped anybody. They multiply, 3 × 3 × 3 (pages that come near the end
-# of the outage are spared some), just when the database can bear it least; each page is held for
-# all that time, and so is its memory. Retries help against failures that are rare and
-# independent. So give the *caller* a **budget**: each request pays a tenth of a token in, each
-# retry takes a whole one. A few failures are retried as before, an outage hardly at all.
+# Of these calls hardly one helped anybody. They multiply, 3 × 3 × 3, just when the database can
+# bear it least. (Pages that come near the end of the outage are spared some.) Each page is held for
+# all that time, and so is its memory. Retries help against failures that are rare and independent.
+# So give the *caller* a **budget**: each request pays a tenth of a token in, each retry takes a
+# whole one. A few failures are retried as before, an outage hardly at all.
 #
 # When is as important as how often. A thousand clients lose their connection at the same moment and
-# come back; the dependency takes twenty at a time, 50 ms each, and refuses the others.
+# come back. The dependency takes twenty at a time, 50 ms each, and refuses the others. They wait
+# for a second; or *exponentially*, for 0.1, 0.2, 0.4 s and so on; or for a random part of that,
+# with **jitter**.
 
 # %%
 delays = {"a second": fixed, "exponential": exponential, "exponential, full jitter": jittered}
@@ -409,8 +416,8 @@ pd.DataFrame(
 ).round(1)  # fmt: skip
 
 # %% [markdown]
-# Without jitter the thousand stay in step: all come, twenty are served, all wait. Backing off
-# exponentially only moves the waves apart. A random part of the delay dissolves them.
+# Without jitter the thousand stay in step: all come, twenty are served, all wait. Longer and longer
+# delays only move the waves apart. Chance dissolves them.
 
 # %% tags=["nbval-check-output"]
 jitter = [herd(jittered, seed)[0] for seed in seeds]
@@ -439,8 +446,8 @@ ch.measured(
 )
 
 # %% [markdown]
-# **At work:** retry in one tier, with a budget, a backoff and jitter. gRPC and Envoy have budgets
-# built in; look whether yours is on.
+# **At work:** retry in one tier, with a budget, growing delays and jitter. gRPC and Envoy have
+# budgets built in; look whether yours is on.
 
 # %% [markdown]
 # ## 9.7 When the trigger ends
@@ -449,7 +456,11 @@ ch.measured(
 #
 # Back to the mystery. The server takes 10 ms for each request, one at a time: 100 a second; 70
 # come. Clients wait for a second, then try again, three times. For five seconds each request takes
-# five times as long. A minute later, is the service well again?
+# ten times as long.
+#
+# Two remedies run beside it. With a **deadline check** the server drops a request whose client has
+# gone, when its turn comes. With a **bounded queue** it refuses at once whoever finds twenty
+# waiting. And without a remedy: a minute later, is the service well again?
 
 # %%
 ch.predict("9.7", YesNo("Does it answer at least half of all requests in time, a minute later?"))
@@ -461,7 +472,7 @@ runs = {
     "deadline check": overloaded(replace(trouble, margin=0.0)),
     "bounded queue": overloaded(replace(trouble, limit=20)),
 }
-figures.metastable(ch, runs, trouble.slow)
+figures.metastable(ch, runs, trouble)
 
 # %% [markdown]
 # The slow seconds made a queue. Whoever stands in it for more than a second leaves and sends again,
@@ -493,7 +504,7 @@ pd.DataFrame(of, index=[f"seed {seed}" for seed in seeds]).T.round().rename_axis
 # %% [markdown]
 # A restart helps because it empties the queue. So does anything that keeps the queue short, or the
 # retries few. A deadline check alone does not: what it lets through has almost no time left, and is
-# too late when it is done. It has to leave time for the work.
+# done too late. It has to leave time for the work.
 
 # %% tags=["nbval-check-output"]
 brief = [overloaded(replace(short, slow=(2.0, 3.0)), seed).rate("good", 17, 22) for seed in seeds]
@@ -544,6 +555,7 @@ knob(afterwards, trouble_s=(1, 10), timeout_ms=(100, 5_000), attempts=(1, 6), ra
 # > **Claim 9.8** At twice the capacity, serving every request in turn serves most of them in time.
 #
 # Nobody retries now. Twice as many come as can be served, and each has half a second of patience.
+# The **goodput** is what is answered in time.
 
 # %%
 double = Overload(rate=200.0, seconds=10.0, timeout=0.5, attempts=1, constant=False)
@@ -600,9 +612,10 @@ ch.measured(
 #
 # > **Claim 9.9** Hedged requests cut the tail for a few per cent more requests.
 #
-# One call in fifty stalls for 120 ms; the others take 10. If there is no answer when it usually has
-# come, ask another replica and take whichever is first. Ten replicas, at two loads, the delay taken
-# from the latencies without a hedge.
+# One call in fifty stalls for 120 ms; the others take 10. A **hedge**: if the answer has not come
+# when it usually has, ask another replica (a second copy of the service), and take whichever is
+# first. Ten replicas are tried at two loads. The delay is taken from the latencies without a hedge:
+# their p95, or their median.
 
 # %%
 from perflab.experiments.hedging import hedging
@@ -623,9 +636,9 @@ pd.DataFrame(
 ).T.round(2)  # fmt: skip
 
 # %% [markdown]
-# The claim holds on idle machines, with a delay that few requests reach, and when the slower call
-# is really ended. Without these three a hedge is one more retry: it adds load, so more requests
-# reach the delay, so it adds more.
+# The claim holds on idle machines, with a delay that few requests reach, and if the slower call is
+# really ended. Without these three a hedge is one more retry: it adds load, so more requests reach
+# the delay, so it adds more.
 
 
 # %% tags=["nbval-check-output"]
@@ -668,8 +681,8 @@ ch.measured(
 #
 # > **Claim 9.10** A short time-out is safe.
 #
-# A payment takes 25 ms in the median. Of a hundred calls one does its work and loses its answer. A
-# caller has two attempts. How long should it wait for each?
+# A payment takes 25 ms in the median. One call in a hundred does its work, but its answer is lost.
+# A caller has two attempts. How long should it wait for each?
 
 # %%
 from perflab.experiments.charging import charges
@@ -685,9 +698,9 @@ pd.DataFrame(
 
 # %% [markdown]
 # Too short, and good answers are thrown away; too long, and the lost ones hold their callers. But
-# look at the last row. Giving up does not undo the work, so every retry of a charge may be a second
-# charge. The cure is a **key** that belongs to the payment, which the account remembers. It matters
-# *when* it is looked up.
+# look at the last column. Giving up does not undo the work, so every retry of a charge may be a
+# second charge. The cure is a **key** that belongs to the payment, which the account remembers. It
+# matters *when* it is looked up.
 
 # %% tags=["nbval-check-output"]
 keys = {
@@ -714,8 +727,10 @@ ch.verdict(
 #
 # > **Claim 9.11** A limit of 100/s lets at most 100 requests through in any second.
 #
-# Four limiters, each set to 100 a second. Requests are offered as fast as a millisecond clock
-# ticks, from 0.9 s on. How many pass within one second depends on which second you look at.
+# Three kinds of limiter, each set to 100 a second. A *fixed window* counts to a hundred and begins
+# afresh each second. A *bucket* holds tokens, at most so many; a hundred a second drip in, and each
+# request takes one. A *sliding log* notes when requests passed, and looks back one second. Every
+# millisecond a request comes, from 0.9 s on. How many pass in any one second?
 
 # %%
 from perflab.experiments.limiters import (
@@ -739,10 +754,10 @@ most = {name: most_in_a_second(times) for name, times in limiters.items()}
 ch.verdict("9.11", max(most.values()) <= 100, most)
 
 # %% [markdown]
-# A window that starts afresh lets a hundred through at its end and a hundred more at once. A bucket
-# allows its burst on top of the rate. Only the log keeps the promise, and it remembers a hundred
-# times for each client. **At work:** read «100/s» as a mean; if the thing behind it cannot take
-# 200, say so in the burst.
+# The window lets a hundred through at its end and a hundred more at once. The bucket allows what it
+# holds on top of the rate. Only the log keeps the promise, and it remembers a hundred times for
+# each client. **At work:** read «100/s» as a mean. If the thing behind it cannot take 200, make the
+# bucket small.
 
 # %% [markdown]
 # ## Exercises
@@ -752,9 +767,10 @@ ch.verdict("9.11", max(most.values()) <= 100, most)
 #
 # **Exercise 1: a retry that multiplies by at most 1.1.** Write a class with one method: `call(fn)`
 # returns what `fn()` returns. Where it raises an OSError, try again, up to three attempts in all;
-# other exceptions are the caller's own mistake and are raised at once. In a long outage there may
-# be at most 1.1 calls for each request, however good the time before. After it, rare failures are
-# to be retried again: with 2 % of calls failing, at least 99.9 % of the requests succeed.
+# other exceptions are the caller's own mistake and are raised at once. A first single failure is
+# retried, even that of the very first call. In a long outage there may be at most 1.1 calls for
+# each request, however good the time before. After it, rare failures are to be retried again: with
+# 2 % of calls failing, at least 99.9 % of the requests succeed.
 
 
 # %%
@@ -883,7 +899,7 @@ ch.scoreboard()
 # - A dependency that hangs takes threads from everybody. A breaker or a bulkhead gives them back.
 # - Decide under the lock, act outside it. A breaker that holds its lock is a queue for one.
 # - Half-open lets one probe through, and yesterday's success closes nothing.
-# - Luck reaches a short window's threshold. Know how often.
+# - Chance reaches a short window's threshold. Know how often.
 # - A slot belongs to the work, not to the caller.
 # - Retries multiply from tier to tier. One tier, a budget, and jitter.
 # - An overload can outlive its cause. Keep queues short and retries few, and it ends.

@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from perflab.book.chapter import Chapter
     from perflab.book.plots import Panel
-    from perflab.book.predictions import Choice, Interval, Place, YesNo
+    from perflab.book.predictions import Choice, Interval, Place, Ranking, YesNo
+    from perflab.book.progress import progress
     from perflab.book.source import show_source
     from perflab.book.widgets import knob
 
-__all__ = ["Chapter", "Choice", "Interval", "Panel", "Place", "YesNo", "knob", "show_source"]
+__all__ = [
+    "Chapter",
+    "Choice",
+    "Interval",
+    "Panel",
+    "Place",
+    "Ranking",
+    "YesNo",
+    "knob",
+    "progress",
+    "show_source",
+]
 
 _HOME = {
     "Chapter": "chapter",
@@ -21,7 +33,9 @@ _HOME = {
     "Choice": "predictions",
     "Interval": "predictions",
     "Place": "predictions",
+    "Ranking": "predictions",
     "YesNo": "predictions",
+    "progress": "progress",
     "show_source": "source",
     "knob": "widgets",
 }

@@ -168,14 +168,24 @@ def shade(
         notes[axes[0]].append(_note(axes[0], name, at, coordinates, (3, 0), "y", **look))
 
 
-def predicted(axis: Any, prediction: Range, vertical: bool) -> layout.Note:
-    """Draw the reader's range as a band: of y, or of x in a panel with an x axis of its own."""
-    low, high = prediction
-    if "log" in (axis.get_xscale() if vertical else axis.get_yscale()):
+def predicted(
+    axis: Any, prediction: Range | float, on_x: bool, said: str | None = None
+) -> layout.Note:
+    """Draw the reader's range as a band of y or of x, a place as a line, with what was said."""
+    band = not isinstance(prediction, int | float)
+    low, high = (prediction, prediction) if isinstance(prediction, int | float) else prediction
+    if "log" in (axis.get_xscale() if on_x else axis.get_yscale()):
         require(low > 0, "prediction", prediction, "above 0 on a logarithmic axis")
-    (axis.axvspan if vertical else axis.axhspan)(low, high, color=PREDICTION, zorder=0, linewidth=0)
-    at: Any = (low, 0.9) if vertical else (0.02, high)
-    coordinates = ("data", "axes fraction") if vertical else ("axes fraction", "data")
-    words = f"your prediction: {plain(low)}–{plain(high)}"
-    slides, look = "y" if vertical else "x", {"va": "top", "color": OURS}
+    if on_x:  # in sight, also where the x axis is shared and therefore fixed
+        left, right = axis.get_xlim()
+        axis.set_xlim(min(left, low), max(right, high))
+    if not band:
+        (axis.axvline if on_x else axis.axhline)(low, color=OURS, linewidth=1.2, linestyle=":")
+    else:
+        (axis.axvspan if on_x else axis.axhspan)(low, high, color=PREDICTION, zorder=0, linewidth=0)
+    at: Any = (low, 0.9) if on_x else (0.02, high)
+    coordinates = ("data", "axes fraction") if on_x else ("axes fraction", "data")
+    ends = f"{plain(low)}–{plain(high)}" if band else plain(low)
+    words = f"your prediction: {said or ends}"
+    slides, look = "y" if on_x else "x", {"va": "top", "color": OURS}
     return _note(axis, words, at, coordinates, (3, -3), slides, **look)

@@ -5,6 +5,7 @@ or `perflab.systems`, `figure`, `verdict` (Tier A: the same on every machine, co
 `measured` (Tier B: what the clock said here, with its interval).
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from perflab.book import kept, plots, scoreboard, show
+from perflab.book import absent, kept, ledger, overview, plots, scoreboard, show
 from perflab.book.claims import claim as claim_of
 from perflab.book.exercises import exercise
 from perflab.book.predictions import Choice, Interval, Kind, Place
@@ -20,7 +21,7 @@ from perflab.book.predictions import number as number_of
 from perflab.book.records import Record
 from perflab.book.widgets import Live, ask
 from perflab.contracts import checks_of, judge
-from perflab.errors import DifferentMachinesError, require
+from perflab.errors import DifferentMachinesError, is_whole, require
 from perflab.systems import LoadResult
 
 T = TypeVar("T")
@@ -39,8 +40,9 @@ class Chapter:
     """
 
     def __init__(self, number: int, scale: str | None = None) -> None:
-        known = isinstance(number, int) and not isinstance(number, bool)
-        require(known and 1 <= number <= CHAPTERS, "number", number, f"from 1 to {CHAPTERS}")
+        require(
+            is_whole(number) and 1 <= number <= CHAPTERS, "number", number, f"from 1 to {CHAPTERS}"
+        )
         scale = scale if scale is not None else os.environ.get("PERFLAB_SCALE") or "quick"
         require(scale in SCALES, "scale", scale, "'quick' or 'full'")
         self.number = number
@@ -48,6 +50,7 @@ class Chapter:
         self.record = Record()
         self._kinds: dict[str, Kind] = {}
         self._reminded = False
+        absent.watch(self)
         show.line(f"{self.record.machine.label} · scale: {scale}")
 
     def pick(self, quick: T, full: T) -> T:
@@ -103,23 +106,29 @@ class Chapter:
         x_label: str,
         panels: Sequence[plots.Panel],
         predicted_in: int | None = None,
+        predicted_at: Callable[[float], float] = float,
         **more: Any,
     ) -> None:
-        """Draw the claim's figure, with the reader's interval in the panel of that number.
+        """Draw the claim's figure, and the reader's prediction in the panel of that number.
 
-        More keywords (`events`, `x_log`) go to `plots.draw`. ValueError for what cannot be drawn.
+        A range is drawn as a band, a place as a line; `predicted_at` turns what was predicted
+        into what the axis shows (say, from times as much). Without a panel's number, and for a
+        choice or a ranking, the prediction stands in words below the panels. More keywords
+        (`predicted_on`, `events`, `x_log`) go to `plots.draw`. ValueError for what cannot be drawn.
         """
         self._own(claim)
-        drawn = predicted_in is not None and isinstance(self._kinds.get(claim), Interval)
+        said = self._said(claim)
         figure = plots.draw(
             title,
             x_label,
             panels,
-            prediction=self._answer(claim) if drawn else None,
+            prediction=None if predicted_in is None else self._on_axis(claim, predicted_at),
             predicted_in=0 if predicted_in is None else predicted_in,
+            said=said,
             **more,
         )
         words = plots.alternative_text(title, x_label, panels)
+        words += f" Your prediction: {said}." if said else ""
         picture = plots.png(figure)
         self.record.add("outcomes", claim=claim)
         show.picture(picture, words, claim, [panel.label for panel in panels])
@@ -212,6 +221,12 @@ class Chapter:
         lines = scoreboard.lines(self.record, self.number)
         show.scoreboard(lines, scoreboard.answers(self.record, self.number))
 
+    def ledger(self) -> None:
+        """The whole book on one page: every claim as on its scoreboard, and how well the
+        predictions were calibrated."""
+        chapters = {n: scoreboard.lines(self.record, n) for n in range(1, CHAPTERS + 1)}
+        overview.ledger(chapters, ledger.calibration(self.record))
+
     # ── within
 
     def _own(self, claim: str) -> Any:
@@ -220,8 +235,8 @@ class Chapter:
         return row
 
     def _ask(self, claim: str, kind: Kind, mine: Any) -> None:
-        usable = isinstance(kind, Interval | Place | Choice)
-        require(usable, "kind", kind, "an Interval, Place, Choice or YesNo")
+        usable = isinstance(kind, Kind)
+        require(usable, "kind", kind, "an Interval, Place, Choice, Ranking or YesNo")
         self._kinds[claim] = kind
         if mine is not None:
             self._keep_prediction(claim, kind, mine)
@@ -235,6 +250,24 @@ class Chapter:
             return kind.read(row["answer"]) if kind and row else None
         except ValueError:
             return None
+
+    def _said(self, claim: str) -> str | None:
+        """The last answer in words, or None."""
+        kind: Any = self._kinds.get(claim)
+        answer = self._answer(claim)
+        return kind.say(answer) if answer is not None else None
+
+    def _on_axis(self, claim: str, at: Callable[[float], float]) -> Any:
+        """The last answer as a range or place on an axis; None where it has no place there."""
+        answer, kind = self._answer(claim), self._kinds.get(claim)
+        if answer is None or not isinstance(kind, Interval | Place):
+            return None
+        ends = sorted(
+            float(at(one)) for one in (answer if isinstance(kind, Interval) else (answer,))
+        )
+        if ends[0] <= 0 or not math.isfinite(ends[-1]):  # a logarithmic axis may not have it
+            return None
+        return tuple(ends) if isinstance(kind, Interval) else ends[0]
 
     def _keep_prediction(self, claim: str, kind: Kind, answer: Any) -> None:
         read = kind.read(answer)
@@ -253,7 +286,8 @@ class Chapter:
             return
         name = type(kind).__name__
         late = self.record.knew(claim, name)
-        self.record.add("scores", claim=claim, kind=name, points=scored.points, late=int(late))
+        row = {"caught": int(scored.caught), "sure": scored.sure, "late": int(late)}
+        self.record.add("scores", claim=claim, kind=name, points=scored.points, **row)
         show.score(kind.say(answer), scored.points, scored.caught, scored.sentence, late)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from perflab.book.style import STATES
-from perflab.errors import require
-from perflab.measure.percentiles import is_number
+from perflab.errors import is_number, require
 
 Range = tuple[float, float]
 

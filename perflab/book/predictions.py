@@ -1,16 +1,18 @@
 """What a reader can predict, and how a prediction is scored once the result is known.
 
-Four kinds: an interval, a place on an axis, one of several choices, yes or no; the last two with
-a confidence. Each kind knows how to read an answer, how to score it and how to say the score.
-Points run from 0 to 100 so that a chapter can be summed up; what they rest on are proper scoring
+Five kinds: an interval, a place on an axis, a ranking, one of several choices, yes or no; the last
+two with a confidence. Each kind knows how to read an answer, how to score it and how to say the
+score. Points run from 0 to 100 so that a chapter can be summed up; they rest on proper scoring
 rules, under which it pays to say what one believes: the interval score (Gneiting and Raftery,
-«Strictly Proper Scoring Rules», JASA 2007), the absolute error (it pays to name the median) and
-Brier's score (Monthly Weather Review, 1950). Only the floor at 0 points is ours: it keeps one
-prediction far off from deciding a chapter, and seldom touches an honest one.
+«Strictly Proper Scoring Rules», JASA 2007), the absolute error (it pays to name the median),
+Brier's score (Monthly Weather Review, 1950) and, for a ranking, the pairs in the right order
+(Kendall, «A New Measure of Rank Correlation», Biometrika 1938). Only the floor at 0 points is ours:
+it keeps one prediction far off from deciding a chapter, and seldom touches an honest one.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from numbers import Real
 from typing import Any
 
@@ -22,11 +24,15 @@ COVERAGE = 0.8  # an interval should hold the result four times out of five
 
 @dataclass(frozen=True)
 class Scored:
-    """Points from 0 to 100, whether the result was caught, and a sentence that says so."""
+    """Points from 0 to 100, whether the result was caught, and a sentence that says so.
+
+    `sure` is the chance in percent that the reader gave it to be caught; None where none was said.
+    """
 
     points: float
     caught: bool
     sentence: str
+    sure: float | None = None
 
 
 def number(value: object, name: str) -> float:
@@ -51,6 +57,12 @@ def _axis(between: object) -> tuple[float, float]:
     lowest, highest = (number(end, "between") for end in between)  # type: ignore[attr-defined]  # a pair
     require(lowest < highest, "between", between, "lowest < highest")
     return lowest, highest
+
+
+def _options(known: object) -> None:
+    listed = known if isinstance(known, tuple) else ()
+    several = all(isinstance(one, str) for one in listed) and len(set(listed)) == len(listed) >= 2
+    require(several, "options", known, "a tuple of two or more different texts")
 
 
 def _unit(unit: object) -> None:
@@ -111,7 +123,7 @@ class Interval:
         points = 100 * max(0.0, 1 - self.penalty(answer, result) / 2)
         caught = answer[0] <= result <= answer[1]
         where = "inside your range" if caught else "outside your range"
-        return Scored(points, caught, f"{_said(result, self.unit)}: {where}")
+        return Scored(points, caught, f"{_said(result, self.unit)}: {where}", 100 * COVERAGE)
 
 
 @dataclass(frozen=True)
@@ -158,10 +170,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         _asked(self.question)
-        known = self.options
-        several = isinstance(known, tuple) and all(isinstance(one, str) for one in known)
-        several = several and len(set(known)) == len(known) >= 2
-        require(several, "options", known, "a tuple of two or more different texts")
+        _options(self.options)
 
     def read(self, answer: Any) -> tuple[str, float]:
         """Check an answer (option, confidence in %). ValueError says what is allowed."""
@@ -191,7 +200,44 @@ class Choice:
         rest = (1 - sure) / (len(self.options) - 1)
         given = {one: sure if one == option else rest for one in self.options}
         brier = sum((share - (one == result)) ** 2 for one, share in given.items())
-        return Scored(100 * (1 - brier / 2), option == result, f"«{result}»")
+        return Scored(100 * (1 - brier / 2), option == result, f"«{result}»", answer[1])
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Several things in order, the first one first, as the question says what first means."""
+
+    question: str
+    options: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _asked(self.question)
+        _options(self.options)
+
+    def read(self, answer: Any) -> tuple[str, ...]:
+        """Check an answer: each option once, in order. ValueError says what is allowed."""
+        return self._ordered("answer", answer)
+
+    def say(self, answer: tuple[str, ...]) -> str:
+        return ", ".join(answer)
+
+    def found(self, result: Any) -> tuple[str, ...]:
+        """Check a result: ValueError if it does not have each option once."""
+        return self._ordered("result", result)
+
+    def score(self, answer: tuple[str, ...], result: tuple[str, ...]) -> Scored:
+        """The share of pairs that stand in the right order; blindly it would be half of them."""
+        place = {option: at for at, option in enumerate(self.found(result))}
+        pairs = list(combinations(answer, 2))
+        right = sum(place[earlier] < place[later] for earlier, later in pairs)
+        sentence = f"{self.say(tuple(result))}: {right} of {len(pairs)} pairs in the right order"
+        return Scored(100 * right / len(pairs), right == len(pairs), sentence)
+
+    def _ordered(self, name: str, value: Any) -> tuple[str, ...]:
+        usable = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        usable = usable and sorted(value) == sorted(self.options)
+        require(usable, name, value, "in order, each once: " + ", ".join(self.options))
+        return tuple(value)
 
 
 def YesNo(question: str) -> Choice:  # noqa: N802 - reads as a kind beside the others
@@ -199,4 +245,4 @@ def YesNo(question: str) -> Choice:  # noqa: N802 - reads as a kind beside the o
     return Choice(question, ("yes", "no"))
 
 
-Kind = Interval | Place | Choice
+Kind = Interval | Place | Choice | Ranking

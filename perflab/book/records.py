@@ -31,9 +31,18 @@ TABLES: dict[str, dict[str, type]] = {
     "effects": {"claim": str, "at": str, "machine": str, "word": str, "effect": str},
     "predictions": {"claim": str, "at": str, "kind": str, "answer": str},
     "outcomes": {"claim": str, "at": str, "machine": str},  # a claim's result came into sight
-    "scores": {"claim": str, "at": str, "kind": str, "points": float, "late": int},
+    "scores": {
+        "claim": str,
+        "at": str,
+        "kind": str,
+        "points": float,
+        "late": int,
+        "caught": int,
+        "sure": float,
+    },
     "answers": {"exercise": str, "at": str, "status": str, "hint": str},
 }
+LATER = {("scores", "caught"), ("scores", "sure")}  # which records of earlier versions lack
 JSON_COLUMNS = {"summary", "facts", "answer"}
 PATIENCE = 10.0  # seconds to wait for another kernel that is writing
 
@@ -132,8 +141,10 @@ class Record:
                     key = "id" if "id" in columns else None
                     made = db.table(name).create(columns, pk=key, if_not_exists=True)
                     lacking = sorted(set(columns) - set(made.columns_dict))
-                    if lacking:  # somebody else's file, or an older book's
+                    if not LATER.issuperset((name, column) for column in lacking):
                         raise sqlite3.OperationalError(f"its {name} lack {', '.join(lacking)}")
+                    for column in lacking:
+                        made.add_column(column, columns[column])
                 machine = {"id": self.machine.id, "label": self.machine.label}
                 db.table("machines").upsert(machine, pk="id")
         except sqlite3.Error:

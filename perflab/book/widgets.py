@@ -14,7 +14,7 @@ import numpy as np
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from perflab.book.predictions import Choice, Interval, Kind
+from perflab.book.predictions import Choice, Interval, Kind, Ranking
 from perflab.book.wording import plain
 from perflab.errors import require
 
@@ -136,6 +136,13 @@ def _fields(widgets: Any, kind: Kind, known: Any) -> tuple[list[Any], Callable[[
         if known is not None:
             options.value, sure.value = known[0], int(known[1])
         return [options, sure], lambda: (options.value, sure.value)
+    if isinstance(kind, Ranking):
+        order = known if known is not None else kind.options
+        places = [
+            widgets.Dropdown(options=kind.options, value=one, description=f"{at}.", layout=wide)
+            for at, one in enumerate(order, 1)
+        ]
+        return places, lambda: tuple(place.value for place in places)
     low, high = kind.between
     if isinstance(kind, Interval):
         steps = np.geomspace(low, high, STEPS)

@@ -9,8 +9,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.errors import require
-from perflab.measure.percentiles import is_number
+from perflab.errors import is_number, require
 
 PATIENCE = 30.0  # seconds for a call under way when the block ends
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psutil import Process
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 from perflab.systems.httpget import HttpGet
 from perflab.systems.servers import HOST
 from perflab.systems.slowlink import link
@@ -32,8 +32,7 @@ class CountedServer:
     """
 
     def __init__(self, burst: int = 1) -> None:
-        whole = isinstance(burst, int) and not isinstance(burst, bool)
-        require(whole and burst >= 1, "burst", burst, "a whole number, at least 1")
+        require(is_whole(burst) and burst >= 1, "burst", burst, "a whole number, at least 1")
         self.burst = burst
         self.connections = self.requests = self.most = 0
         self._here = 0

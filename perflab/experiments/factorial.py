@@ -1,8 +1,10 @@
 """Main effects and interactions of a full factorial experiment, on a logarithmic scale.
 
 Every fix is on or off, and every combination was tried on the same visits. What is compared is the
-mean time of a combination; a fix's *gain* is how many times as fast it makes that. The intervals
-come from a bootstrap over visits: what is drawn again and again is a visit with all its ways.
+time that a combination takes on average, put together from the median of the visits whose page the
+cache knows and the median of the others; a fix's *gain* is how many times as fast it makes that.
+The intervals come from a bootstrap over visits of either kind: what is drawn again and again is a
+visit with all its ways.
 
 Source: Box, Hunter and Hunter, «Statistics for Experimenters» (2005), chapter 5; the bootstrap of
 whole blocks as in Efron and Tibshirani, «An Introduction to the Bootstrap» (1993).
@@ -36,24 +38,31 @@ class Effect:
 class Factorial:
     """A full factorial: `seconds` has a row for each visit and a column for each of `subsets`.
 
+    `known` says of which visits the cache had the page, where it is used; `ratio` is the share of
+    such visits in the traffic that is spoken of.
+
     State: for each draw of the bootstrap, the first of them the data as they are, the logarithm
-    of each subset's mean. ValueError where a subset is missing or a time is not above 0.
+    of each subset's time. ValueError where a subset is missing or a time is not above 0.
     """
 
-    def __init__(self, seconds: Floats, subsets: Sequence[str], seed: int = 1) -> None:
+    def __init__(
+        self, seconds: Floats, subsets: Sequence[str], known: NDArray[np.bool_], ratio: float,
+        seed: int = 1,
+    ) -> None:  # fmt: skip
         self.fixes = max(subsets, key=len)
         self._at = {frozenset(use): column for column, use in enumerate(subsets)}
         complete = len(self._at) == len(subsets) == 2 ** len(self.fixes)
         require(complete, "subsets", list(subsets), "every subset once")
-        shaped = seconds.ndim == 2 and seconds.shape[1] == len(subsets) and len(seconds) > 0
+        shaped = seconds.ndim == 2 and seconds.shape == (len(known), len(subsets))
         require(shaped, "seconds", seconds.shape, f"visits × {len(subsets)}")
         require(bool(np.all(seconds > 0)), "seconds", seconds.min(), "above 0 everywhere")
-        drawn = np.random.default_rng(seed).integers(len(seconds), size=(DRAWS, len(seconds)))
-        drawn[0] = np.arange(len(seconds))
-        self._logs = np.log(seconds[drawn].mean(axis=1))
+        require(0 <= ratio <= 1, "ratio", ratio, "from 0 to 1")
+        rng = np.random.default_rng(seed)
+        middles = (_medians(seconds[part], rng) for part in (known, ~known))
+        self._logs = np.log(ratio * next(middles) + (1 - ratio) * next(middles))
 
-    def mean(self, use: str) -> float:
-        """The mean time with these fixes, in seconds."""
+    def time(self, use: str) -> float:
+        """The time with these fixes, in seconds."""
         return float(np.exp(self._log(use)[0]))
 
     def gain(self, fix: str, given: str = "") -> Effect:
@@ -73,7 +82,9 @@ class Factorial:
         on average over the rest: 1 where they are independent, more where one takes what the
         other would have brought, less where one makes room for the other."""
         rest = self.fixes.replace(one, "").replace(other, "")
-        given = ["".join(some) for size in range(len(rest) + 1) for some in combinations(rest, size)]
+        given = [
+            "".join(some) for size in range(len(rest) + 1) for some in combinations(rest, size)
+        ]
         return _effect(
             np.mean(
                 [
@@ -88,6 +99,15 @@ class Factorial:
     def _log(self, use: str) -> Floats:
         logs: Floats = self._logs[:, self._at[frozenset(use)]]
         return logs
+
+
+def _medians(seconds: Floats, rng: np.random.Generator) -> Floats:
+    """The median of each column, of the rows as they are and then of rows drawn from them."""
+    require(len(seconds) > 0, "known", len(seconds), "some visits of either kind")
+    drawn = rng.integers(len(seconds), size=(DRAWS, len(seconds)))
+    drawn[0] = np.arange(len(seconds))
+    medians: Floats = np.median(seconds[drawn], axis=1)
+    return medians
 
 
 def _effect(logs: Floats) -> Effect:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pycurl
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 from perflab.systems.programs import program, unprivileged_user
 from perflab.systems.servers import HOST, Server
 from perflab.systems.webapp import AUTHORITY, CERTIFICATE, KEY, make_certificate
@@ -92,8 +92,7 @@ def filesite(files: int = 60, size: int = 1_000) -> FileSite:
     machine, and on entry ServerError where it does not start.
     """
     for name, value, most in (("files", files, 999), ("size", size, 1_000_000)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        require(whole and 1 <= value <= most, name, value, f"from 1 to {most:,}")
+        require(is_whole(value) and 1 <= value <= most, name, value, f"from 1 to {most:,}")
     return FileSite(files, size)
 
 

@@ -147,7 +147,9 @@ def _break(connection: "psycopg.Connection") -> Hook:
 def _ledger(connection: "psycopg.Connection", payments: int) -> Ledger:
     query = "SELECT count(*), count(DISTINCT payment), coalesce(sum(cents), 0) FROM charges"
     charged, distinct, _ = connection.execute(query).fetchone() or (0, 0, 0)
-    accounts = dict(connection.execute("SELECT name, cents FROM accounts").fetchall())
+    accounts: dict[str, int] = dict(
+        connection.execute("SELECT name, cents FROM accounts").fetchall()
+    )
     return Ledger(
         payments=payments,
         charged=charged,

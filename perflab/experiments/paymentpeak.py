@@ -1,90 +1,25 @@
-"""The payment peak on virtual time: workers, a balancer, clients, and a gateway that is honest.
+"""The payment peak on virtual time: workers, a balancer and clients.
 
-`perflab.experiments.payments` says what they are and what comes out.
+`perflab.experiments.payments` says what they are and what comes out; the gateway stands in
+`perflab.experiments.paymentgateway`.
 """
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from perflab.experiments.paymentgateway import Gateway, Log
 from perflab.experiments.payments import (
     RECEIPT,
     RECEIPT_SLOTS,
     SLOTS,
-    Line,
     Payments,
     Public,
     Service,
 )
 from perflab.measure.virtual import run_virtual
-
-
-class _Tally:
-    """A count over time. State: `line`, (time, count) at each change."""
-
-    def __init__(self) -> None:
-        self.line: list[tuple[float, int]] = [(0.0, 0)]
-
-    def add(self, change: int) -> None:
-        now = asyncio.get_running_loop().time()
-        self.line.append((now, self.line[-1][1] + change))
-
-    def done(self) -> Line:
-        return np.array([at for at, _ in self.line]), np.array([n for _, n in self.line])
-
-
-@dataclass
-class _Log:
-    """What the parts of a run write down; see Payments."""
-
-    charged: list[tuple[float, int]] = field(default_factory=list)
-    holding: list[float] = field(default_factory=list)
-    held: _Tally = field(default_factory=_Tally)
-    remembered: _Tally = field(default_factory=_Tally)
-    receipts: _Tally = field(default_factory=_Tally)
-    calls: int = 0
-    torn: int = 0
-    receipts_lost: int = 0
-
-
-class _Gateway:
-    """Charges, and keeps account of it. A call goes on whatever becomes of its caller.
-
-    State: `_known`, for each key the call that came with it first; `_calls`, all of them.
-    """
-
-    def __init__(self, log: _Log, public: Public, dies: int | None) -> None:
-        self._log, self._public, self._dies = log, public, dies
-        self._known: dict[int, asyncio.Task[None]] = {}
-        self._calls: list[asyncio.Task[None]] = []
-
-    async def charge(self, request: int, worker: "_Worker", key: int | None) -> None:
-        """Charge the request's order, or wait for the charge that has this key already."""
-        self._log.calls += 1
-        if key is None or key not in self._known:
-            call = asyncio.create_task(self._charge(request, worker))
-            self._calls.append(call)
-            if key is not None:
-                self._known[key] = call
-                self._log.remembered.add(1)
-        else:
-            call = self._known[key]
-        await asyncio.shield(call)
-
-    async def _charge(self, request: int, worker: "_Worker") -> None:
-        half = float(self._public.takes[request]) / 2
-        await asyncio.sleep(half)
-        now = asyncio.get_running_loop().time()
-        self._log.charged.append((now, int(self._public.order[request])))
-        if len(self._log.charged) == self._dies:
-            worker.die()
-        await asyncio.sleep(half)
-
-    async def ended(self) -> None:
-        await asyncio.gather(*self._calls)
 
 
 class _Worker:
@@ -95,18 +30,18 @@ class _Worker:
     later; `_own`, the orders it remembers.
     """
 
-    def __init__(self, service: Service, gateway: _Gateway, store: "_Store", log: _Log) -> None:
+    def __init__(self, service: Service, gateway: Gateway, store: "_Store", log: Log) -> None:
         self._service, self._gateway, self._store, self._log = service, gateway, store, log
         self._slots, self._writers = asyncio.Semaphore(SLOTS), asyncio.Semaphore(RECEIPT_SLOTS)
         self.alive, self.waiting, self._unwritten = True, 0, 0
         self._asked: set[int] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: dict[asyncio.Task[None], None] = {}  # in order, for a run is to repeat
         self._own: set[int] = set()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.tasks[task] = None
+        task.add_done_callback(self.tasks.pop)
         return task
 
     async def pay(self, request: int) -> None:
@@ -164,7 +99,7 @@ class _Worker:
 
     def die(self) -> None:
         """As a process dies that is killed: what it held in memory is gone, at once."""
-        self.alive = False
+        self.alive, self._log.died = False, asyncio.get_running_loop().time()
         self._log.torn += len(self._asked)
         self._log.receipts_lost += self._unwritten
         for task in self.tasks:
@@ -191,7 +126,7 @@ class _Store:
 class _Clients:
     """All of them. State: the stream of pauses, and when each request was answered."""
 
-    def __init__(self, service: Service, public: Public, workers: list[_Worker], log: _Log) -> None:
+    def __init__(self, service: Service, public: Public, workers: list[_Worker], log: Log) -> None:
         self._service, self._public, self._workers, self._log = service, public, workers, log
         self._rng = np.random.default_rng([len(public.due), 5])
         self.answered = np.full(len(public.due), np.nan)
@@ -214,12 +149,12 @@ class _Clients:
                 return
 
 
-def payments(service: Service, public: Public) -> Payments:
+def served(service: Service, public: Public) -> Payments:
     """Serve the public; the same for the same arguments."""
 
     async def main() -> Payments:
-        log, loop = _Log(), asyncio.get_running_loop()
-        gateway = _Gateway(log, public, service.dies)
+        log, loop = Log(), asyncio.get_running_loop()
+        gateway = Gateway(log, public, service.dies)
         store = _Store(public)
         workers = [_Worker(service, gateway, store, log) for _ in range(service.workers)]
         clients = _Clients(service, public, workers, log)
@@ -235,18 +170,20 @@ def payments(service: Service, public: Public) -> Payments:
         await gateway.ended()
         while unwritten := [task for one in workers for task in one.tasks]:
             await asyncio.wait(unwritten)
-        return _result(public, clients, log)
+        return _result(service, public, clients, log)
 
     return run_virtual(main())
 
 
-def _result(public: Public, clients: _Clients, log: _Log) -> Payments:
+def _result(service: Service, public: Public, clients: _Clients, log: Log) -> Payments:
     return Payments(
         public=public,
+        slots=SLOTS * service.workers,
         response=clients.answered - public.due,
         charged=np.array([order for _, order in log.charged], np.int64),
         charged_at=np.array([at for at, _ in log.charged]),
         calls=log.calls,
+        died=log.died,
         torn=log.torn,
         held=log.held.done(),
         remembered=log.remembered.done(),

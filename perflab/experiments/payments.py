@@ -15,10 +15,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 from perflab.systems.loadgen.workload import arrival_times
 
-Floats, Ints = NDArray[np.float64], NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Line = tuple[Floats, Ints]
 Key = Literal["none", "cached by card and amount", "cached by order, each worker",
               "looked up, then charged", "at the gateway"]  # fmt: skip
@@ -43,8 +44,10 @@ class Service:
     def __post_init__(self) -> None:
         for name in ("workers", "attempts"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            whole = is_whole(value) and value >= 1
             require(whole, name, value, "a whole number, at least 1")
+        usable = self.dies is None or (is_whole(self.dies) and self.dies >= 1)
+        require(usable, "dies", self.dies, "a charge's number, from 1, or None")
         require(self.key in get_args(Key), "key", self.key, f"one of {', '.join(get_args(Key))}")
 
 
@@ -85,11 +88,13 @@ class Payments:
     """
 
     public: Public
+    slots: int  # of all workers together
     response: Floats
     charged: Ints
     charged_at: Floats
     calls: int  # to the gateway
-    torn: int  # charged or about to be, when their worker died and nobody heard of it
+    died: float  # when a worker did; nan if none did
+    torn: int  # requests that it had sent to the gateway by then, and nobody heard of it
     held: Line  # when, and how many payments were in the service
     remembered: Line  # when, and how many answers were kept in memory
     receipts: Line  # when, and how many receipts were still to be written
@@ -108,7 +113,7 @@ class Payments:
     @property
     def twice(self) -> int:
         """Charges beyond the first of an order."""
-        return len(self.charged) - len(np.unique(self.charged))
+        return len(self.again())
 
     @property
     def unpaid(self) -> int:
@@ -130,6 +135,30 @@ class Payments:
         """Cents of the orders that were approved."""
         return int(self.public.cents[self.approved].sum())
 
+    @property
+    def answered_at(self) -> Floats:
+        """When each request was answered, nan where it was not."""
+        return self.public.due + self.response
+
+    def again(self) -> Ints:
+        """Positions of the charges that were not the first of their order."""
+        first = np.unique(self.charged, return_index=True)[1]
+        return np.setdiff1d(np.arange(len(self.charged)), first)
+
+    def missing(self) -> tuple[Floats, Ints]:
+        """When and by how much the shop's books went wrong, in cents, summed up: goods approved
+        and never charged count up, second charges down. In books that are right it stays 0."""
+        requests = np.flatnonzero(np.isfinite(self.response))
+        requests = requests[np.argsort(self.answered_at[requests], kind="stable")]
+        first = requests[np.sort(np.unique(self.public.order[requests], return_index=True)[1])]
+        free = first[~np.isin(self.public.order[first], self.charged)]
+        again = self.again()
+        times = np.concatenate([[0.0], self.answered_at[free], self.charged_at[again]])
+        cents = self.public.cents
+        sums = [cents[self.public.order[free]], -cents[self.charged[again]]]
+        order = np.argsort(times, kind="stable")
+        return times[order], np.cumsum(np.concatenate([[0], *sums])[order])
+
     def of(self, begin: float, end: float) -> Floats:
         """Response times of the requests that came in this stretch; infinite without an answer."""
         inside = (self.public.due >= begin) & (self.public.due < end)
@@ -141,5 +170,11 @@ class Payments:
 
     @property
     def capacity(self) -> float:
-        """Payments a second that one slot can serve, by Little's law: 1 ÷ the mean holding."""
-        return 1 / float(self.holding.mean())
+        """Payments a second that all slots can serve: by Little's law slots ÷ mean holding."""
+        return self.slots / float(self.holding.mean())
+
+    def served(self, stretch: tuple[float, float] = PEAK) -> float:
+        """Answers a second that were given in this stretch."""
+        begin, end = stretch
+        at = self.answered_at[np.isfinite(self.response)]
+        return float(np.count_nonzero((at >= begin) & (at < end)) / (end - begin))

@@ -1,24 +1,21 @@
-"""What becomes of a client's ports and of its idle connections, on sockets of our own.
-
-Where a behaviour is Linux's own, the function returns None elsewhere: it was not run.
-"""
+"""What becomes of a client's ports and of its idle connections, on sockets of our own."""
 
 import errno
 import socket
 import struct
 from contextlib import ExitStack, suppress
 
-from perflab.experiments.tcp import ASK, BODY, HEAD, LINUX, LONG, receive
+from perflab.errors import OtherSystemError
+from perflab.experiments.tcp import ASK, BODY, HEAD, LONG, on_linux, receive
 from perflab.systems.servers import HOST
 
 LOCAL_PORT_RANGE = 51  # IP_LOCAL_PORT_RANGE of linux/in.h, since 6.3
 
 
-def left_behind(connections: int = 300) -> int | None:
+def left_behind(connections: int = 300) -> int:
     """Open and close so many connections, the client first, and count those that the kernel still
-    keeps for the client (TIME_WAIT). None where this is not Linux."""
-    if not LINUX:
-        return None
+    keeps for the client (TIME_WAIT). OtherSystemError where this is not Linux."""
+    on_linux(True)
     with socket.create_server((HOST, 0), backlog=connections) as listener:
         place = listener.getsockname()
         for _ in range(connections):
@@ -38,11 +35,10 @@ def _time_wait(port: int) -> int:
     return sum(remote.endswith(f":{port:04X}") and state == "06" for remote, state in rows)
 
 
-def with_few_ports(ports: int = 20, wanted: int = 25) -> list[str] | None:
+def with_few_ports(ports: int = 20, wanted: int = 25) -> list[str]:
     """What becomes of each of `wanted` connects, all kept open, where there are so many ports:
-    "connected" or the error's name. None where the kernel cannot be told (Linux from 6.3 on)."""
-    if not LINUX:
-        return None
+    "connected" or the error's name. OtherSystemError where this is not Linux, or an old one."""
+    on_linux(True)
     low, became = _free_ports(ports), []
     bounds = struct.pack("I", (low + ports - 1) << 16 | low)
     with ExitStack() as stack:
@@ -51,8 +47,8 @@ def with_few_ports(ports: int = 20, wanted: int = 25) -> list[str] | None:
             one = stack.enter_context(socket.socket())
             try:
                 one.setsockopt(socket.IPPROTO_IP, LOCAL_PORT_RANGE, bounds)
-            except OSError:
-                return None
+            except OSError as error:
+                raise OtherSystemError("Linux can be told so few ports from 6.3 on") from error
             code = one.connect_ex(listener.getsockname())
             became.append(errno.errorcode[code] if code else "connected")
     return became

@@ -13,12 +13,17 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from perflab.errors import ServerError, require
 from perflab.experiments.receiptworker import URL, WAYS
 from perflab.systems.postgresserver import PostgresServer
 
-WORKERS, FURTHER, PATIENCE = 2, 10, 20.0  # PATIENCE in seconds
+if TYPE_CHECKING:
+    import psycopg
+
+WORKERS, FURTHER = 2, 10
+MOST, PATIENCE = 40, 20.0  # workers started in all; seconds
 SCHEMA = """
     DROP TABLE IF EXISTS jobs, delivered;
     CREATE TABLE jobs (id integer PRIMARY KEY);
@@ -70,8 +75,9 @@ class _Crew:
 
     def _listen(self, number: int, worker: "subprocess.Popen[str]") -> None:
         assert worker.stdout is not None
-        for line in worker.stdout:
-            self.said.put((number, line.strip()))
+        with worker.stdout:
+            for line in worker.stdout:
+                self.said.put((number, line.strip()))
         self.said.put((number, ""))
 
     def next(self) -> tuple[int, str]:
@@ -87,16 +93,22 @@ class _Crew:
         stdin.write("go on\n")
         stdin.flush()
 
-    def end(self, number: int) -> int:
-        """Kill it if it still runs; its exit code."""
+    def end(self, number: int) -> None:
+        """Kill it (SIGKILL) if it still runs."""
         worker = self.running.pop(number)
         worker.kill()
-        code = worker.wait()
-        for pipe in (worker.stdin, worker.stdout):
-            with suppress(OSError):  # what was not read any more
-                if pipe:
-                    pipe.close()
-        return code
+        worker.wait()
+        assert worker.stdin is not None
+        with suppress(OSError):  # what it has not read any more
+            worker.stdin.close()
+
+    def ended(self, number: int) -> None:
+        """It has said its last. ServerError if it was not we who ended it and it has failed."""
+        if number in self.running:
+            code = self.running[number].wait(PATIENCE)
+            self.end(number)
+            if code != 0:
+                raise ServerError(f"a worker that sends receipts failed with exit code {code}")
 
 
 def delivered(server: PostgresServer, way: str, jobs: int = 600, kills: int = 6) -> Delivery:
@@ -114,44 +126,47 @@ def delivered(server: PostgresServer, way: str, jobs: int = 600, kills: int = 6)
         crew = _Crew(server, way, [*deaths, *gates])
         try:
             killed = _watch(crew, gates)
-            while (left := own.execute("SELECT count(*) FROM jobs").fetchone()) != (0,):
+            while _count(own, "jobs") and crew.started < MOST:
                 crew.start()  # what a dead one held is free a moment later
-                killed += _watch(crew, {})
+                _watch(crew, {})
         finally:
             for number in list(crew.running):
                 crew.end(number)
-        counts = own.execute("SELECT count(*), count(DISTINCT job) FROM delivered").fetchone()
-    assert counts is not None
-    assert left is not None
-    return Delivery(jobs, killed, jobs - counts[1], counts[0] - counts[1], left[0])
+        sent, receipts = _count(own, "delivered", "DISTINCT job"), _count(own, "delivered")
+        return Delivery(jobs, killed, jobs - sent, receipts - sent, _count(own, "jobs"))
+
+
+def _count(connection: "psycopg.Connection", table: str, what: str = "*") -> int:
+    row = connection.execute(f"SELECT count({what}) FROM {table}").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _watch(crew: _Crew, gates: dict[Place, Place]) -> int:
-    """Until every worker has ended: kill at each place whoever stands there first; how many."""
-    dying, killed = set(gates.values()), 0
-    standing: dict[Place, int] = {}
+    """Until every worker has ended: kill at each place whoever stands there first; how many.
+
+    Of a place and its gate, ten jobs further, whichever is reached first waits for the other.
+    """
+    dying, killed = dict.fromkeys(gates.values()), 0
+    standing: dict[Place, int] = {}  # who stands at a place to die, or at its gate
     while crew.started < WORKERS:
         crew.start()
     while crew.running:
         number, line = crew.next()
         if not line:
-            _ended(crew, number)
+            crew.ended(number)
             continue
         point, job = line.split()
-        place = (point, int(job))
-        if place in dying:
-            dying.discard(place)
+        place = gates.get((point, int(job)), (point, int(job)))
+        if place not in dying:  # it was taken again, after a death
+            crew.go_on(number)
+        elif place not in standing:
             standing[place] = number
-            continue
-        if gates.get(place) in standing:
-            crew.end(standing.pop(gates[place]))
+        else:
+            at_gate = place != (point, int(job))
+            victim, other = (standing[place], number) if at_gate else (number, standing[place])
+            del dying[place]
+            crew.end(victim)
             killed += 1
             crew.start()
-        crew.go_on(number)
+            crew.go_on(other)
     return killed
-
-
-def _ended(crew: _Crew, number: int) -> None:
-    """A worker has said its last: killed by us, or done with its work."""
-    if number in crew.running and crew.end(number) not in (0, -9):
-        raise ServerError(f"worker {number} failed")

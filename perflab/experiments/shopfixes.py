@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perflab.errors import require
-from perflab.experiments.shoppages import FIXES, RELATED, TTL, row_by_row, rewritten
+from perflab.experiments.shoppages import FIXES, RELATED, TTL, rewritten, row_by_row
 from perflab.patterns.servertiers import ValkeyTier
 from perflab.systems.plans import explain
 
@@ -36,9 +36,23 @@ def visits(database: "PostgresServer", count: int, skew: float = 1.0, seed: int 
         rows = connection.execute(
             "SELECT id FROM public.products ORDER BY sold DESC, id LIMIT %s", (VISITED,)
         ).fetchall()
-    share = np.cumsum(1 / np.arange(1, len(rows) + 1) ** skew)
-    drawn = np.random.default_rng(seed).random(count) * share[-1]
-    return [rows[at][0] for at in np.searchsorted(share, drawn, side="right")]
+    drawn = np.random.default_rng(seed).random(count)
+    places = np.searchsorted(np.cumsum(popularity(len(rows), skew)), drawn, side="right")
+    return [rows[min(at, len(rows) - 1)][0] for at in places]
+
+
+def popularity(products: int, skew: float) -> Floats:
+    """Which share of the visits goes to the first, the second … product, by Zipf's law."""
+    weight = 1 / np.arange(1, products + 1) ** skew
+    share: Floats = weight / weight.sum()
+    return share
+
+
+def hit_ratio(seen: int, skew: float = 1.0, products: int = VISITED) -> float:
+    """The chance that a visit finds its page in a cache that began empty so many visits ago: the
+    sum over products of p × (1 − (1 − p)ⁿ)."""
+    share = popularity(products, skew)
+    return float(np.sum(share * (1 - (1 - share) ** seen)))
 
 
 class Pages:
@@ -68,9 +82,7 @@ def path_of(product: int, use: str, related: int = RELATED) -> str:
     return f"/page/{product}?use={use}&related={related}"
 
 
-def fill(
-    app: Any, cache: "ValkeyServer", products: Sequence[int], related: int = RELATED
-) -> None:
+def fill(app: Any, cache: "ValkeyServer", products: Sequence[int], related: int = RELATED) -> None:
     """Empty the cache, then put these products' pages into it, for each subset that uses it: as
     if they had all been visited before."""
     client, pages = cache.client(), Pages(app)
@@ -87,11 +99,13 @@ def fill(
 class Turns:
     """What the visits took: a row a visit, a column a subset in the order of SUBSETS.
 
-    Seconds, and counts: database queries, new connections to the database, hits of the cache,
-    bytes of the body as it was sent. `bodies`: how many different pages one visit was given, at
-    most. `kept`: bytes in the cache by subset, afterwards.
+    `known`: whether the page had been put into the cache before. Seconds, and counts: database
+    queries, new connections to the database, hits of the cache, bytes of the body as it was sent.
+    `bodies`: how many different pages one visit was given, at most. `kept`: bytes in the cache by
+    subset, afterwards.
     """
 
+    known: NDArray[np.bool_]
     seconds: Floats
     queries: Counts
     connects: Counts
@@ -100,18 +114,27 @@ class Turns:
     bodies: int
     kept: dict[str, int]
 
-    def of(self, use: str) -> int:
-        """The column of a subset, whatever the order of its letters."""
-        return SUBSETS.index("".join(letter for letter in FIXES if letter in use))
+    def mean(self, what: str, ratio: float) -> dict[str, float]:
+        """The mean of a column by subset where this share of the visits finds its page."""
+        values = getattr(self, what)
+        known, other = (values[part].mean(axis=0) for part in (self.known, ~self.known))
+        return dict(zip(SUBSETS, (ratio * known + (1 - ratio) * other).tolist(), strict=True))
 
 
 def by_turns(
-    server: Any, cache: "ValkeyServer", products: Sequence[int], related: int = RELATED,
+    app: Any, line: Any, cache: "ValkeyServer", products: Sequence[int], related: int = RELATED,
     uses: Sequence[str] = SUBSETS, seed: int = 1,
 ) -> Turns:  # fmt: skip
-    """Each visit in all sixteen ways (or those of `uses`), one after the other in an order that is
-    drawn anew for each visit, so that whatever moves the machine moves all."""
-    client, order = Pages(server), np.random.default_rng(seed)
+    """Pages of different products, each in all sixteen ways (or those of `uses`), one after the
+    other in an order that is drawn anew for each product: whatever moves the machine moves all.
+
+    Every second page is put into the cache first. `line` is the way to the server that is timed.
+    """
+    require(
+        len(set(products)) == len(products) >= 2, "products", products, "different, two or more"
+    )
+    fill(app, cache, products[::2], related)
+    client, order = Pages(line), np.random.default_rng(seed)
     shape = (len(products), len(SUBSETS))
     seconds = np.full(shape, np.nan)
     counts = {name: np.zeros(shape, np.int64) for name in ("queries", "connects", "hit", "sent")}
@@ -127,13 +150,21 @@ def by_turns(
             bodies.add(body)
         different = max(different, len(bodies))
     client.close()
-    columns = (counts[name] for name in ("queries", "connects", "hit", "sent"))
-    return Turns(seconds, *columns, different, _kept(cache))
+    return Turns(
+        np.arange(len(products)) % 2 == 0,
+        seconds,
+        counts["queries"],
+        counts["connects"],
+        counts["hit"],
+        counts["sent"],
+        different,
+        _kept(cache),
+    )
 
 
 def _kept(cache: "ValkeyServer") -> dict[str, int]:
     """Bytes that the cache takes for the pages of each subset."""
-    client = cache.client()
+    client: Any = cache.client()
     kept = dict.fromkeys(SUBSETS, 0)
     names = {"".join(sorted(use)): use for use in SUBSETS}
     for key in client.scan_iter("page:*", count=1_000):

@@ -9,14 +9,16 @@ import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.errors import require
+from perflab.errors import OtherSystemError, require
 from perflab.systems.servers import HOST
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 LINUX = sys.platform == "linux"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n"
@@ -26,9 +28,11 @@ UNSENT = 0x894B  # SIOCOUTQNSD of linux/sockios.h
 LONG = 10.0  # seconds that nothing here takes
 
 
-def on_linux(seen: bool) -> bool:
-    """What was seen, where this is Linux; True elsewhere, where it is not claimed."""
-    return seen or not LINUX
+def on_linux(seen: T) -> T:
+    """What was seen, where this is Linux; OtherSystemError elsewhere, where it is not claimed."""
+    if not LINUX:
+        raise OtherSystemError("what is judged here is what Linux's kernel does")
+    return seen
 
 
 # ── Small writes

@@ -3,11 +3,9 @@
 import re
 import sqlite3
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +14,7 @@ import psycopg
 from perflab.errors import require
 from perflab.systems.plans import QueryPlan, explain, for_postgres
 from perflab.systems.postgresserver import postgres
+from perflab.systems.servers import scratch
 from perflab.systems.shop import Shop
 
 LITTLE, MORE = 0.02, 10  # seconds in which a fast query is asked up to so many times more often
@@ -37,8 +36,7 @@ class TwoDatabases:
     def __init__(self, shop: Shop) -> None:
         require(isinstance(shop, Shop), "shop", shop, "what shop() returns")
         with ExitStack() as undo:
-            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="perflab-"))
-            self.path = Path(folder) / "shop.db"
+            self.path = undo.enter_context(scratch()) / "shop.db"
             self.sqlite: sqlite3.Connection = shop.copy(self.path)
             self.sqlite.isolation_level = None  # each statement commits
             self.sqlite.execute("PRAGMA synchronous = OFF")  # it is thrown away in the end

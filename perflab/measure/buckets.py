@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.errors import require
-from perflab.measure.percentiles import is_number
+from perflab.errors import is_number, require
 
 
 @dataclass(frozen=True, slots=True)

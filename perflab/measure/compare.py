@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.errors import require
+from perflab.errors import is_number, is_whole, require
 from perflab.measure.machine import Machine
 from perflab.measure.memory import Allocations, allocations
 from perflab.measure.rounds import Clock, Function, Rounds, collector_set_aside
@@ -226,8 +226,12 @@ def _check(variants: Mapping[str, Function], budget_s: float, clock: Clock, seed
     for name, function in variants.items():
         require(isinstance(name, str) and name != "", "variants", name, "named by strings")
         require(callable(function), f"variants[{name!r}]", function, "a function without arguments")
-    number = isinstance(budget_s, int | float) and not isinstance(budget_s, bool)
-    require(number and 0 < budget_s < 1e9, "budget_s", budget_s, "seconds > 0, below a billion")
+    require(
+        is_number(budget_s) and 0 < budget_s < 1e9,
+        "budget_s",
+        budget_s,
+        "seconds > 0, below a billion",
+    )
     require(callable(clock), "clock", clock, "a function that returns seconds")
-    whole = seed is None or (isinstance(seed, int) and not isinstance(seed, bool))
+    whole = seed is None or is_whole(seed)
     require(whole, "seed", seed, "a whole number or None")

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perflab.errors import require
+from perflab.errors import is_number, require
 from perflab.measure.buckets import Buckets
-from perflab.measure.percentiles import as_latencies, is_number, ranks_of
+from perflab.measure.percentiles import as_latencies, ranks_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,7 @@ import statistics
 from collections import deque
 from dataclasses import dataclass
 
-from perflab.errors import require
-from perflab.measure.percentiles import is_number
+from perflab.errors import is_number, is_whole, require
 
 BLOCKS = 12  # stretches of a window; each has one floor
 OUT_OF_ORDER = 6  # pairs of floors, of 66; without a trend so few are a matter of 1 in 45,000
@@ -50,7 +49,7 @@ class LeakDetector:
     def __init__(self, window: float = 7200.0, *, least: int = 1 << 20) -> None:
         number = is_number(window) and 0 < window < 1e9
         require(number, "window", window, "seconds > 0, below a billion")
-        whole = isinstance(least, int) and not isinstance(least, bool) and least >= 0
+        whole = is_whole(least) and least >= 0
         require(whole, "least", least, "a whole number of bytes, at least 0")
         self._length = window / BLOCKS
         self._least = least
@@ -69,7 +68,7 @@ class LeakDetector:
         """
         later = is_number(seconds) and self._last <= seconds < math.inf
         require(later, "seconds", seconds, f"a time, and none before {self._last:g}")
-        whole = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+        whole = is_whole(size) and size >= 0
         require(whole, "size", size, "a whole number of bytes, at least 0")
         self._origin = seconds if self._origin is None else self._origin
         self._last = seconds

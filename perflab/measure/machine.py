@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from perflab.errors import require
+from perflab.errors import is_number, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,7 @@ def clock_resolution(clock: Callable[[], float], readings: int = 1000) -> float:
 
 
 def _positive(value: float) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 < value < 1e9
+    return is_number(value) and 0 < value < 1e9
 
 
 def _cpu_model() -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from perflab.errors import require
+from perflab.errors import is_number, is_whole, require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,8 +131,12 @@ class trace_memory:  # noqa: N801  # reads as a verb: with trace_memory() as tra
     """
 
     def __init__(self, pid: int | Iterable[int] | None = None, interval: float = 0.02) -> None:
-        number = isinstance(interval, int | float) and not isinstance(interval, bool)
-        require(number and 0 < interval < 3600, "interval", interval, "seconds > 0, below an hour")
+        require(
+            is_number(interval) and 0 < interval < 3600,
+            "interval",
+            interval,
+            "seconds > 0, below an hour",
+        )
         if pid is None:
             pid = os.getpid()
         pids = list(pid) if isinstance(pid, Iterable) else [pid]
@@ -200,7 +204,7 @@ class trace_memory:  # noqa: N801  # reads as a verb: with trace_memory() as tra
 
 def _process(pid: int) -> psutil.Process:
     allowed = "the id of a running process that may be read"
-    require(isinstance(pid, int) and not isinstance(pid, bool) and pid > 0, "pid", pid, allowed)
+    require(is_whole(pid) and pid > 0, "pid", pid, allowed)
     try:
         process = psutil.Process(pid)
     except psutil.NoSuchProcess:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from perflab.errors import require
+from perflab.errors import is_number, is_whole, require
 
 MOST_SLOTS = 1_000_000
 
@@ -42,8 +42,12 @@ class ModelServer:
         fails: Callable[[int], bool] | None = None,
         fail_time: float = 0.001,
     ) -> None:
-        whole = isinstance(slots, int) and not isinstance(slots, bool)
-        require(whole and 1 <= slots <= MOST_SLOTS, "slots", slots, f"from 1 to {MOST_SLOTS:,}")
+        require(
+            is_whole(slots) and 1 <= slots <= MOST_SLOTS,
+            "slots",
+            slots,
+            f"from 1 to {MOST_SLOTS:,}",
+        )
         seconds = callable(service) or _is_time(service)
         require(seconds, "service", service, "seconds, at least 0, or a function of a number")
         require(_is_time(fail_time), "fail_time", fail_time, "seconds, at least 0")
@@ -86,5 +90,4 @@ def _window(frozen: Any) -> tuple[float, float]:
 
 
 def _is_time(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value < math.inf  # type: ignore[operator]  # `number` guards it
+    return is_number(value) and 0 <= value < math.inf

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from perflab.errors import TooFewSamplesError, require
+from perflab.errors import TooFewSamplesError, is_number, is_whole, require
 from perflab.measure.histogram import LatencyHistogram
-from perflab.measure.percentiles import is_number
 from perflab.measure.request import App, Receive, Request, Scope, Send, waited_before
 
 UNMATCHED = "(no route)"  # one name for all, or a scanner's made-up paths would fill the memory
@@ -103,7 +102,7 @@ class RequestMonitor:
         wall: Callable[[], float] = time.time,
     ) -> None:
         require(is_number(slow) and slow >= 0, "slow", slow, "seconds, at least 0")
-        whole = isinstance(keep, int) and not isinstance(keep, bool) and 0 <= keep <= 1_000_000
+        whole = is_whole(keep) and 0 <= keep <= 1_000_000
         require(whole, "keep", keep, "a whole number from 0 to 1,000,000")
         require(callable(app), "app", app, "an ASGI application")
         require(callable(clock), "clock", clock, "a function that returns seconds")

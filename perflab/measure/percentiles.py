@@ -14,12 +14,11 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perflab.errors import TooFewSamplesError, require
+from perflab.errors import TooFewSamplesError, is_number, require
 
 BEYOND = 10  # samples that have to lie beyond a percentile before it is more than an estimate
 
@@ -123,10 +122,6 @@ def as_latencies(samples: ArrayLike, name: str, *, finite: bool) -> NDArray[np.f
         first = int(np.argmin(good))
         require(False, f"{name}[{first}]", float(values[first]), allowed)
     return values
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 def _interval_ranks(n: int, q: float, error: float) -> tuple[int, int]:

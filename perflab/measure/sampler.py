@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
-from perflab.errors import require
-from perflab.measure.percentiles import is_number
+from perflab.errors import is_number, is_whole, require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +94,7 @@ class Sampler:
     ) -> None:
         positive = is_number(interval) and 0 < interval <= 3600
         require(positive, "interval", interval, "seconds above 0, an hour at most")
-        whole = thread is None or (isinstance(thread, int) and not isinstance(thread, bool))
+        whole = thread is None or is_whole(thread)
         require(whole, "thread", thread, "a thread's identifier, or None for all")
         require(callable(clock), "clock", clock, "a function that returns seconds")
         self._interval, self._only, self._clock, self._frames = interval, thread, clock, frames

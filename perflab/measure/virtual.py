@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
-from perflab.errors import DeadlockError, require
+from perflab.errors import DeadlockError, is_number, require
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -25,7 +25,7 @@ class VirtualClock:
     """A clock that stands still until it is moved; call it to read it, in seconds."""
 
     def __init__(self, start: float = 0.0) -> None:
-        finite = isinstance(start, int | float) and not isinstance(start, bool)
+        finite = is_number(start)
         finite = finite and abs(start) <= sys.float_info.max
         require(finite, "start", start, "a finite number of seconds")
         self.now = float(start)

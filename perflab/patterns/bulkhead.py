@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from perflab.errors import BulkheadFullError, require
+from perflab.errors import BulkheadFullError, is_number, is_whole, require
 from perflab.patterns.parts.line import Line, TaskWaiter, ThreadWaiter, Waiter
 
 P = ParamSpec("P")
@@ -69,10 +69,10 @@ class Bulkhead:
     """
 
     def __init__(self, max_concurrent: int, max_wait: float | None = None) -> None:
-        count = isinstance(max_concurrent, int) and not isinstance(max_concurrent, bool)
+        count = is_whole(max_concurrent)
         count = count and 1 <= max_concurrent <= MOST
         require(count, "max_concurrent", max_concurrent, f"a whole number from 1 to {MOST:,}")
-        seconds = isinstance(max_wait, int | float) and not isinstance(max_wait, bool)
+        seconds = is_number(max_wait)
         seconds = max_wait is None or (seconds and 0 <= max_wait <= LONGEST)
         require(seconds, "max_wait", max_wait, f"seconds from 0 to {LONGEST:g}, or None")
         self.max_concurrent, self.max_wait = max_concurrent, max_wait

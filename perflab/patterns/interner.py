@@ -26,7 +26,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 
 # Whether one call of the cache is one step. Without the GIL it is made under the lock.
 LOCK_FREE: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -70,7 +70,7 @@ class StringInterner:
     intern: Callable[[str], str]  # the table's own call, so that nothing of ours stands before it
 
     def __init__(self, max_size: int | None = None, *, count_hits: bool = True) -> None:
-        whole = isinstance(max_size, int) and not isinstance(max_size, bool) and max_size > 0
+        whole = is_whole(max_size) and max_size > 0
         require(max_size is None or whole, "max_size", max_size, "a whole number above 0, or None")
         require(isinstance(count_hits, bool), "count_hits", count_hits, "True or False")
         require(count_hits or max_size is None, "max_size", max_size, "None with count_hits=False")

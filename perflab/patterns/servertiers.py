@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 from perflab.patterns.tiers import Entry, is_seconds
 
 NO_EXPIRY = -1  # PTTL's answer for a key without one, -2 for no key
@@ -95,8 +95,12 @@ class TableTier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         require(callable(getattr(pool, "acquire", None)), "pool", pool, "a pool of connections")
-        whole = isinstance(max_entries, int) and not isinstance(max_entries, bool)
-        require(whole and max_entries >= 1, "max_entries", max_entries, "a whole number ≥ 1")
+        require(
+            is_whole(max_entries) and max_entries >= 1,
+            "max_entries",
+            max_entries,
+            "a whole number ≥ 1",
+        )
         require(is_seconds(ttl) and ttl < math.inf, "ttl", ttl, "finite seconds > 0")
         named = isinstance(table, str) and table.isidentifier() and table.isascii()
         require(named, "table", table, "a plain name")

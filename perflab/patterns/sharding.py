@@ -32,7 +32,7 @@ from math import gcd
 from typing import Any, TypeVar
 from zlib import crc32
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 
 T = TypeVar("T")
 
@@ -185,8 +185,9 @@ def _weights_of(nodes: Mapping[str, int] | Iterable[str]) -> dict[str, int]:
     require(len(named) > 0, "nodes", nodes, "at least one node")
     for name, weight in named:
         require(isinstance(name, str), "nodes", name, "named by a str")
-        whole = isinstance(weight, int) and not isinstance(weight, bool)
-        require(whole and weight > 0, f"weight of {name!r}", weight, "a whole number above 0")
+        require(
+            is_whole(weight) and weight > 0, f"weight of {name!r}", weight, "a whole number above 0"
+        )
     weights = dict(named)
     require(len(weights) == len(named), "nodes", nodes, "named once each")
     require(sum(weights.values()) <= HEAVIEST, "nodes", nodes, f"of {HEAVIEST} together at most")

@@ -28,7 +28,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from perflab.errors import require
+from perflab.errors import is_number, is_whole, require
 
 V = TypeVar("V")
 
@@ -87,8 +87,7 @@ def _gil() -> bool:
 
 def is_seconds(value: Any) -> bool:
     """Whether it is a positive time; infinite is allowed, nan is not."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and (0 < value <= sys.float_info.max or value == math.inf)
+    return is_number(value) and (0 < value <= sys.float_info.max or value == math.inf)
 
 
 class MemoryTier(Generic[V]):
@@ -115,8 +114,12 @@ class MemoryTier(Generic[V]):
         clock: Callable[[], float] = time.monotonic,
         _lock_free: bool | None = None,
     ) -> None:
-        whole = isinstance(max_entries, int) and not isinstance(max_entries, bool)
-        require(whole and max_entries >= 1, "max_entries", max_entries, "a whole number ≥ 1")
+        require(
+            is_whole(max_entries) and max_entries >= 1,
+            "max_entries",
+            max_entries,
+            "a whole number ≥ 1",
+        )
         require(is_seconds(ttl), "ttl", ttl, "seconds > 0")
         require(callable(clock), "clock", clock, "a function that tells the time in seconds")
         self.max_entries, self.ttl = max_entries, ttl

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 # A supervised child pays for what is imported here: nothing heavy.
 from perflab.systems.neighbour import neighbour
-from perflab.systems.servers import Server
+from perflab.systems.servers import Server, scratch
 from perflab.systems.shop import Shop, shop
 from perflab.systems.webapp import Trace, WebApp, webapp
 
@@ -39,7 +39,7 @@ HOME = {"balancer": "balancers", "Balancer": "balancers", "cluster": "daskcluste
 LOADGEN = ("run_load", "run_model", "run_locust", "model_tester", "Closed", "Open", "Route",
            "Scenario", "LoadResult", "Progress")  # fmt: skip
 
-__all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour",
+__all__ = ["shop", "Shop", "webapp", "WebApp", "Trace", "Server", "neighbour", "scratch",
            "postgres", "PostgresServer", "valkey", "ValkeyServer",
            "link", "Link", "LinkCounts", "explain", "QueryPlan",
            "balancer", "Balancer", "cluster", "Cluster",

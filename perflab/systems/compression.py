@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import brotli
 import zstandard
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 from perflab.measure.request import App, Message, Receive, Send
 
 Headers = list[tuple[bytes, bytes]]
@@ -125,8 +125,12 @@ class CompressionMiddleware:
         known = isinstance(encodings, tuple) and set(encodings) <= ENCODERS.keys()
         require(known, "encodings", encodings, f"a tuple of {', '.join(ENCODERS)}")
         self._levels = {**LEVEL, **_checked(levels or {})}
-        whole = isinstance(minimum_size, int) and not isinstance(minimum_size, bool)
-        require(whole and minimum_size >= 0, "minimum_size", minimum_size, "bytes, from 0")
+        require(
+            is_whole(minimum_size) and minimum_size >= 0,
+            "minimum_size",
+            minimum_size,
+            "bytes, from 0",
+        )
         self._app, self._encodings, self._minimum = app, encodings, minimum_size
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -148,8 +152,9 @@ def _checked(levels: dict[str, int]) -> dict[str, int]:
     for name, level in levels.items():
         require(name in LEVELS, "levels", levels, f"by {', '.join(LEVELS)}")
         low, high = LEVELS[name]
-        whole = isinstance(level, int) and not isinstance(level, bool)
-        require(whole and low <= level <= high, name, level, f"a level from {low} to {high}")
+        require(
+            is_whole(level) and low <= level <= high, name, level, f"a level from {low} to {high}"
+        )
     return levels
 
 

@@ -3,7 +3,7 @@
 import threading
 from types import TracebackType
 
-from perflab.errors import require
+from perflab.errors import is_number, require
 
 
 class neighbour:  # noqa: N801 - reads as a verb's object: with neighbour(after=0.5)
@@ -15,8 +15,7 @@ class neighbour:  # noqa: N801 - reads as a verb's object: with neighbour(after=
     """
 
     def __init__(self, after: float = 0.0) -> None:
-        number = isinstance(after, int | float) and not isinstance(after, bool)
-        require(number and 0 <= after < 3600, "after", after, "seconds from 0 to 3600")
+        require(is_number(after) and 0 <= after < 3600, "after", after, "seconds from 0 to 3600")
         self._after = float(after)
         self._leaving = threading.Event()
         self._thread: threading.Thread | None = None

@@ -15,13 +15,12 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from perflab.errors import ServerError, require
-from perflab.measure.percentiles import is_number
+from perflab.errors import ServerError, is_number, is_whole, require
 
 HOST = "127.0.0.1"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -57,7 +56,7 @@ class Server:
         env: Mapping[str, str] | None = None,
         timeout: float = 15.0,
     ) -> None:
-        is_port = isinstance(port, int) and not isinstance(port, bool) and 0 <= port <= 65535
+        is_port = is_whole(port) and 0 <= port <= 65535
         require(is_port, "port", port, "a port from 1 to 65535, or 0 for a free one")
         positive = is_number(timeout) and 0 < timeout <= 3600
         require(positive, "timeout", timeout, "seconds above 0, an hour at most")
@@ -246,6 +245,22 @@ class Server:
                         self._unread += _read(supervisor.stdout.fileno(), deadline)
             except (OSError, EOFError) as error:
                 raise ServerError(f"the {self.name}'s supervisor is gone") from error
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is gone after the block, or with this process, however that ends.
+
+    with scratch() as folder, closing(data.copy(folder / "shop.db")) as db:
+        …
+    """
+    keeper = Server(["true"], lambda port, timeout: None)  # a supervisor that has nothing to start
+    try:
+        keeper._open_supervisor()
+        assert keeper._folder is not None
+        yield keeper._folder
+    finally:
+        keeper.stop()
 
 
 def _read(fd: int, deadline: float) -> bytes:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from perflab.errors import require
+from perflab.errors import is_whole, require
 
 if TYPE_CHECKING:
     from perflab.systems.postgresserver import PostgresServer
@@ -69,10 +69,10 @@ def shop(
     can be written there, in a temporary folder of this user, and a warning says so once.
     """
     named = isinstance(scale, str) and scale in SCALES
-    number = isinstance(scale, int) and not isinstance(scale, bool) and FEWEST <= scale <= MOST
+    number = is_whole(scale) and FEWEST <= scale <= MOST
     allowed = f"'quick', 'full' or a number of order items from {FEWEST:,} to {MOST:,}"
     require(named or number, "scale", scale, allowed)
-    whole = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < MOST_SEED
+    whole = is_whole(seed) and 0 <= seed < MOST_SEED
     require(whole, "seed", seed, "a whole number from 0, below 2⁶³")
     placed = folder is None or (isinstance(folder, str | Path) and str(folder) != "")
     require(placed and "\0" not in str(folder), "folder", folder, "a folder's path, or None")

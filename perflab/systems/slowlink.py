@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from perflab.errors import ServerError, require
-from perflab.measure.percentiles import is_number
+from perflab.errors import ServerError, is_number, is_whole, require
 from perflab.systems.servers import HOST, Server
 
 PROXY = Path(__file__).with_name("linkproxy.py")
@@ -135,6 +134,6 @@ def _checked(**settings: Any) -> dict[str, Any]:
     for name in ("delay", "jitter"):
         fits = is_number(settings[name]) and 0 <= settings[name] <= LONGEST
         require(fits, name, settings[name], f"seconds from 0 to {LONGEST:g}")
-    whole = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32
+    whole = is_whole(seed) and 0 <= seed < 2**32
     require(whole, "seed", seed, "a whole number from 0")
     return settings

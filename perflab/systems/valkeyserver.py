@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perflab.errors import ServerError, require
+from perflab.errors import ServerError, is_whole, require
 from perflab.systems.programs import program
 from perflab.systems.servers import HOST, Server
 
@@ -79,8 +79,12 @@ def valkey(
     Raises ValueError for a bad argument, MissingProgramError where there is no Valkey on this
     machine, and on entry ServerError where it does not start.
     """
-    whole = isinstance(max_bytes, int) and not isinstance(max_bytes, bool)
-    require(whole and 0 <= max_bytes < 2**60, "max_bytes", max_bytes, "a whole number from 0")
+    require(
+        is_whole(max_bytes) and 0 <= max_bytes < 2**60,
+        "max_bytes",
+        max_bytes,
+        "a whole number from 0",
+    )
     known = isinstance(policy, str) and policy in POLICIES
     require(known, "policy", policy, f"one of {', '.join(POLICIES)}")
     return ValkeyServer(max_bytes, policy, port=port, timeout=timeout)

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from perflab.errors import ServerError, require
-from perflab.measure.percentiles import is_number
+from perflab.errors import ServerError, is_number, is_whole, require
 from perflab.measure.sampler import Profile, read_folded
 from perflab.systems.remote import MODES
 from perflab.systems.servers import HOST, Server
@@ -272,9 +271,8 @@ def webapp(
 
 
 def _whole(name: str, value: object, least: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
     allowed = f"a whole number from {least}, below {MOST:,}"
-    require(whole and least <= value < MOST, name, value, allowed)  # type: ignore[operator]  # whole by then
+    require(is_whole(value) and least <= value < MOST, name, value, allowed)
 
 
 def make_certificate(folder: Path) -> None:

@@ -10,6 +10,8 @@ from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare, percentile
 from tests.solutions import (
     caching,
+    casestudies,
+    concurrency,
     database,
     fundamentals,
     loadtesting,
@@ -25,9 +27,11 @@ ANSWERS = {
     3: database,
     4: caching,
     5: memory,
+    6: concurrency,
     7: network,
     8: loadtesting,
     9: patterns,
+    10: casestudies,
 }
 EXERCISES = [(chapter, number) for chapter in CHAPTERS for number in range(1, 5)]
 WRONG = [

@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,16 +18,6 @@ server.start()
 print(server.pid, server._supervisor.pid, server._folder, flush=True)
 time.sleep(600)
 """
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` came true within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def gone(pid: int) -> bool:

@@ -4,8 +4,8 @@ import http.client
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from processes import wait_until
 
+from perflab.contracts.threads import eventually
 from perflab.systems import balancer, webapp
 
 
@@ -49,7 +49,7 @@ def test_who_is_stuck_gets_no_more(apps, policy):
     with balancer(list(apps), policy=policy) as both, ThreadPoolExecutor(1) as thread:
         one.set_remote("stuck")
         caught = thread.submit(ask, both)
-        while wait_until(caught.done, 0.5):  # it went to the other: try again
+        while eventually(caught.done, 0.5):  # it went to the other: try again
             caught = thread.submit(ask, both)
         two.reset_trace()
         assert ask(both, times=20) == [200] * 20

@@ -1,24 +1,15 @@
 """A pipeline's work on Dask's workers, one of them killed in the middle."""
 
 import os
-import subprocess
-import sys
 import time
 
 import pytest
-from processes import gone, wait_until
+from processes import gone
 
+from perflab.contracts.threads import eventually
 from perflab.errors import ServerError
 from perflab.patterns import Pipeline, transform
 from perflab.systems import cluster
-
-KERNEL = """
-from perflab.systems import cluster
-if __name__ == "__main__":
-    with cluster(2) as dask:
-        print(*dask.pids(), flush=True)
-        input()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def test_a_worker_killed_in_the_middle_costs_no_item(dask):
         killed = dask.kill_worker()
         found += list(results)
     assert [item for item, _ in found] == list(range(60))
-    assert wait_until(lambda: len(dask.pids()) == 2 and killed not in dask.pids(), 30)
+    assert eventually(lambda: len(dask.pids()) == 2 and killed not in dask.pids(), 30)
 
 
 def test_an_error_in_a_worker_comes_back_with_its_item(dask):
@@ -69,17 +60,17 @@ def test_an_error_in_a_worker_comes_back_with_its_item(dask):
         list(results)
 
 
-def test_its_workers_end_with_a_killed_kernel():
-    """None is left a few seconds later."""
-    with subprocess.Popen(
-        [sys.executable, "-c", KERNEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as kernel:
-        try:
-            pids = [int(word) for word in kernel.stdout.readline().split()]
-        finally:
-            kernel.kill()
-    assert len(pids) == 2
-    assert wait_until(lambda: all(map(gone, pids)), 10)
+def test_it_can_be_restarted_and_stopped_like_any_server():
+    """A restart gives new workers, a stop leaves none, and no folder."""
+    with cluster(1) as own:
+        folder, (before,) = own._folder, own.pids()
+        assert list(folder.glob("dask*/worker*"))
+        own.restart()
+        (after,) = own.pids()
+        assert after != before
+        assert gone(before)
+        assert own.executor().submit(os.getpid).result(30) == after
+    assert eventually(lambda: gone(after) and not folder.exists(), 5)
 
 
 def test_before_the_start_it_says_so():

@@ -11,8 +11,9 @@ import psutil
 import psycopg
 import pytest
 import valkey as valkey_client
-from processes import gone, owner_of, wait_until
+from processes import gone, owner_of
 
+from perflab.contracts.threads import eventually
 from perflab.errors import MissingProgramError, ServerError
 from perflab.systems import postgres, programs, valkey
 
@@ -88,7 +89,7 @@ def test_a_frozen_postgres_keeps_old_and_new_connections_waiting():
     with postgres() as server, server.connect() as connection:
         backend = psutil.Process(connection.info.backend_pid)
         server.pause()
-        assert wait_until(lambda: backend.status() == psutil.STATUS_STOPPED, 2)
+        assert eventually(lambda: backend.status() == psutil.STATUS_STOPPED, 2)
         assert psutil.Process(server.pid).status() == psutil.STATUS_STOPPED
         server.resume()
         assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -116,7 +117,7 @@ def test_a_killed_postgres_comes_back_with_what_was_committed():
         connection.execute("INSERT INTO kept VALUES (8)")
         backend = connection.info.backend_pid
         server.kill()
-        assert wait_until(lambda: gone(backend), 2)
+        assert eventually(lambda: gone(backend), 2)
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
         server.restart()
@@ -168,8 +169,8 @@ def test_when_the_kernel_is_killed_no_server_is_left(make):
         pid, folder = int(words[0]), Path(words[2])
         backends = psutil.Process(pid).children(recursive=True)
         os.kill(kernel.pid, signal.SIGKILL)
-        assert wait_until(lambda: gone(pid) and not folder.exists(), 2)
-        assert wait_until(lambda: all(gone(one.pid) for one in backends), 2)
+        assert eventually(lambda: gone(pid) and not folder.exists(), 2)
+        assert eventually(lambda: all(gone(one.pid) for one in backends), 2)
     assert shared_memory() <= before
 
 

@@ -6,9 +6,8 @@ import threading
 import psycopg
 import pytest
 import valkey as valkey_client
-from processes import wait_until
 
-from perflab.contracts.threads import Running
+from perflab.contracts.threads import Running, eventually
 from perflab.errors import AcquireTimeoutError
 from perflab.patterns import ConnectionPool
 from perflab.systems import postgres, valkey
@@ -55,12 +54,12 @@ def test_a_restart_under_twenty_threads_costs_each_connection_one_error_at_most(
         pool = ConnectionPool(server.connect, LIMIT, ping=lambda one: one.execute("SELECT 1"))
         client = Client(pool)
         threads = [Running(client.run) for _ in range(THREADS)]
-        assert wait_until(lambda: client.answers > 50, 20)
+        assert eventually(lambda: client.answers > 50, 20)
         count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
         assert watcher.execute(count).fetchone()[0] <= LIMIT + 1  # and the one who asks
         server.restart()
         before = client.answers
-        assert wait_until(lambda: client.answers > before + 50, 20)
+        assert eventually(lambda: client.answers > before + 50, 20)
         with server.connect(autocommit=True) as again:
             assert again.execute(count).fetchone()[0] <= LIMIT + 1
         client.stop.set()
@@ -85,7 +84,7 @@ def test_a_server_frozen_for_a_while_costs_a_wait_and_no_connection():
             pass  # both connections are in the hands of who waits for an answer
         assert client.answers == 0
         server.resume()
-        assert wait_until(lambda: client.answers > 10, 20)
+        assert eventually(lambda: client.answers > 10, 20)
         client.stop.set()
         for thread in threads:
             thread.result(30)
@@ -104,7 +103,7 @@ def test_a_frozen_valkey_raises_in_time():
         with pytest.raises(valkey_client.exceptions.TimeoutError):
             client.get("a")
         server.resume()
-        assert wait_until(lambda: server.client().get("a") == b"1", 5)
+        assert eventually(lambda: server.client().get("a") == b"1", 5)
         assert client.get("a") == b"1"
 
 

@@ -10,16 +10,30 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import wait_until
 
-KERNEL = """
+from perflab.contracts.threads import eventually
+
+BEGIN = """
 import time
-from perflab.systems import balancer, link, postgres, valkey, webapp
+from contextlib import ExitStack
+from pathlib import Path
+from perflab.systems import balancer, cluster, link, postgres, scratch, valkey, webapp
 print("begins", flush=True)
-with valkey() as v, postgres() as p, webapp() as w, link(w) as l, balancer([w]) as b:
+with ExitStack() as stack:
+    use = stack.enter_context
+    {use}
     print("ready", flush=True)
     time.sleep(600)
 """
+SERVERS = """
+    use(valkey()), use(postgres())
+    shop = use(webapp())
+    use(link(shop)), use(balancer([shop]))
+    Path(use(scratch()), "file").write_text("…")
+"""
+DASK = "use(cluster(2))"
+MOMENTS = [(SERVERS, 0.05), (SERVERS, 0.3), (SERVERS, 0.6), (SERVERS, 1.0), (SERVERS, None),
+           (DASK, 0.7), (DASK, 1.4), (DASK, 2.1), (DASK, None)]  # fmt: skip
 
 
 def left(folder):
@@ -47,23 +61,25 @@ def folder():
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("moment", [0.05, 0.3, 0.6, 1.0, None])
-def test_nothing_is_left_of_a_killed_kernel(moment, folder):
-    """While its servers start, one after the other, and once all are ready (None)."""
+@pytest.mark.parametrize(("use", "moment"), MOMENTS)
+def test_nothing_is_left_of_a_killed_kernel(use, moment, folder):
+    """While what it uses starts, one after the other, and once all is ready (None)."""
     env = {**os.environ, "TMPDIR": str(folder)}
+    code = BEGIN.format(use=use.strip())
     kernel = subprocess.Popen(
-        [sys.executable, "-c", KERNEL], env=env, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True
     )
     with kernel:
         try:
             assert kernel.stdout.readline() == "begins\n"
             if moment is None:
                 assert kernel.stdout.readline() == "ready\n"
-                assert len(left(folder)) >= 10  # the kernel, five servers and their supervisors
+                assert len(left(folder)) >= 5  # at the least a supervisor and a cluster of four
+                assert list(folder.iterdir())
             else:
                 with pytest.raises(subprocess.TimeoutExpired):  # any moment will do
                     kernel.wait(moment)
         finally:
             kernel.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: not left(folder), 5), left(folder)
-    assert wait_until(lambda: not list(folder.iterdir()), 5), list(folder.iterdir())
+    assert eventually(lambda: not left(folder), 5), left(folder)
+    assert eventually(lambda: not list(folder.iterdir()), 5), list(folder.iterdir())

@@ -7,8 +7,8 @@ import time
 
 import psutil
 import pytest
-from processes import wait_until
 
+from perflab.contracts.threads import eventually
 from perflab.errors import ServerError
 from perflab.systems import link
 
@@ -113,7 +113,7 @@ def test_a_reset_reaches_both_ends(echo):
         assert slow.reset() == 1
         with pytest.raises(ConnectionResetError):
             one.recv(1)
-        assert wait_until(lambda: echo.ended == ["ConnectionResetError"], 5)
+        assert eventually(lambda: echo.ended == ["ConnectionResetError"], 5)
         assert slow.counts().resets == 1
         with connected(slow) as another:
             assert exchange(another, b"goes on") == b"goes on"
@@ -127,7 +127,7 @@ def test_a_half_closed_connection_still_carries_what_the_client_sends(echo):
         assert one.recv(1) == b""
         before = slow.counts().bytes_up
         one.sendall(b"still here")
-        assert wait_until(lambda: slow.counts().bytes_up == before + 10, 5)
+        assert eventually(lambda: slow.counts().bytes_up == before + 10, 5)
 
 
 def test_the_end_of_a_stream_is_passed_on(echo):
@@ -136,7 +136,7 @@ def test_the_end_of_a_stream_is_passed_on(echo):
         exchange(one, b"x")
         one.shutdown(socket.SHUT_WR)
         assert one.recv(1) == b""
-        assert wait_until(lambda: echo.ended == ["closed"], 5)
+        assert eventually(lambda: echo.ended == ["closed"], 5)
 
 
 def test_a_target_that_refuses_is_counted():
@@ -146,7 +146,7 @@ def test_a_target_that_refuses_is_counted():
     with link(url) as slow, connected(slow) as one:
         with contextlib.suppress(ConnectionResetError):
             assert one.recv(1) == b""
-        assert wait_until(lambda: slow.counts().refused == 1, 5)
+        assert eventually(lambda: slow.counts().refused == 1, 5)
 
 
 def test_a_client_that_never_reads_costs_no_memory_without_bound(echo):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import gone, owner_of, wait_until
+from processes import gone, owner_of
 
+from perflab.contracts.threads import eventually
 from perflab.errors import ServerError
 from perflab.systems import servers, supervisor
 from perflab.systems.servers import HOST, Server
@@ -206,7 +207,7 @@ def test_a_server_killed_by_someone_else_is_noticed():
     """Its state is asked for, not remembered."""
     with python(ECHO) as server:
         os.kill(server.pid, signal.SIGKILL)
-        assert wait_until(lambda: not server.running, 10)
+        assert eventually(lambda: not server.running, 10)
         server.restart()
         assert answered(server.port)
 
@@ -254,8 +255,8 @@ def test_when_the_kernel_is_killed_nothing_is_left(then):
     with owner_of(MAKE, then) as (owner, (server, supervisor, folder)):
         assert not gone(int(server))
         owner.kill()
-        assert wait_until(lambda: gone(int(server)), 2)
-        assert wait_until(lambda: gone(int(supervisor)) and not Path(folder).exists(), 2)
+        assert eventually(lambda: gone(int(server)), 2)
+        assert eventually(lambda: gone(int(supervisor)) and not Path(folder).exists(), 2)
 
 
 def test_a_fork_of_the_kernel_that_lives_on_does_not_keep_the_server():
@@ -264,7 +265,7 @@ def test_a_fork_of_the_kernel_that_lives_on_does_not_keep_the_server():
     with owner_of(MAKE, fork) as (owner, (child, server, supervisor, _)):
         owner.kill()
         try:
-            assert wait_until(lambda: gone(int(server)) and gone(int(supervisor)), 2)
+            assert eventually(lambda: gone(int(server)) and gone(int(supervisor)), 2)
             assert not gone(int(child))
         finally:
             os.kill(int(child), signal.SIGKILL)
@@ -277,7 +278,7 @@ def test_a_supervisor_that_is_killed_takes_its_server_along(number):
         pytest.skip("only Linux tells a process that its parent died")
     with python(ECHO) as server:
         os.kill(server._supervisor.pid, number)
-        assert wait_until(lambda: gone(server.pid), 2)
+        assert eventually(lambda: gone(server.pid), 2)
         with pytest.raises(ServerError, match="supervisor is gone"):
             server.pause()
         folder = server._folder

@@ -5,10 +5,9 @@ import json
 import sqlite3
 
 import pytest
-from processes import wait_until
 
 from perflab.contracts import judge, tiers
-from perflab.contracts.threads import at_once
+from perflab.contracts.threads import at_once, eventually
 from perflab.measure import VirtualClock
 from perflab.patterns.connectionpool import ConnectionPool
 from perflab.patterns.servertiers import TableTier, ValkeyTier
@@ -167,7 +166,7 @@ def test_the_cache_outlives_its_valkey(cache):
         cached.set("b", 2)
         assert cached.get("b") == 2
         server.restart()
-        assert wait_until(lambda: cached.set("c", 3) is None and server.client().dbsize() > 0, 5)
+        assert eventually(lambda: cached.set("c", 3) is None and server.client().dbsize() > 0, 5)
         near.clear()
         assert (cached.get("c"), cached.get("b")) == (3, None)
         assert cached.stats()[1].errors > 0
@@ -182,7 +181,7 @@ def test_a_postgres_restarted_in_the_middle_is_a_miss_and_then_a_tier_again():
         cached = TieredCache([tier], 60, retry_after=0.05)
         cached.set("a", {"n": 1})
         server.restart()
-        assert wait_until(lambda: cached.get("a") == {"n": 1}, 10)
+        assert eventually(lambda: cached.get("a") == {"n": 1}, 10)
         pool.close()
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import gone, owner_of, wait_until
+from processes import gone, owner_of
 
+from perflab.contracts.threads import eventually
 from perflab.errors import ServerError
 from perflab.measure.virtual import VirtualClock, run_virtual
 from perflab.systems import webapp
@@ -203,7 +204,7 @@ def test_more_routes_are_served_and_their_exceptions_answered(small_shop, tmp_pa
         assert read(app, "/slots") == (200, 3)
         assert read(app, "/broken") == (500, {"error": "internal error"})
         assert app.metrics()["routes"]["/broken"]["exceptions"] == 1
-        assert wait_until(lambda: "RuntimeError: a secret" in app.output(), 10)
+        assert eventually(lambda: "RuntimeError: a secret" in app.output(), 10)
 
 
 def test_a_server_killed_in_the_middle_comes_back(small_shop):
@@ -246,8 +247,8 @@ def test_when_the_kernel_is_killed_the_shop_closes(small_shop, then):
     with owner_of(make % folder, then) as (owner, (server, supervisor, temporary)):
         assert not gone(int(server))
         owner.send_signal(signal.SIGKILL)
-        assert wait_until(lambda: gone(int(server)), 2)
-        assert wait_until(lambda: gone(int(supervisor)) and not Path(temporary).exists(), 2)
+        assert eventually(lambda: gone(int(server)), 2)
+        assert eventually(lambda: gone(int(supervisor)) and not Path(temporary).exists(), 2)
 
 
 def test_an_interrupt_of_the_kernel_leaves_the_shop_open(small_shop):
@@ -416,7 +417,7 @@ def test_a_stuck_remote_party_holds_its_callers_until_it_serves_again(small_shop
     with webapp(small_shop, slots=1, service_ms=1) as app, ThreadPoolExecutor(1) as thread:
         app.set_remote("stuck")
         payment = thread.submit(app.get, "/pay", timeout=30)
-        assert wait_until(lambda: app.stats()["connections"] >= 2, 5)  # one asks for the stats
+        assert eventually(lambda: app.stats()["connections"] >= 2, 5)  # one asks for the stats
         assert app.get("/products/1")[0] == 200
         assert not payment.done()
         app.set_remote("serving")

@@ -2,6 +2,8 @@
 
 from perflab.book.exercises import (
     caching,
+    casestudies,
+    concurrency,
     database,
     fundamentals,
     loadtesting,
@@ -11,7 +13,7 @@ from perflab.book.exercises import (
     profiling,
 )
 from perflab.book.exercises.judging import Exercise, Judgement
-from perflab.errors import require
+from perflab.errors import is_whole, require
 
 CHAPTERS = {
     1: fundamentals.EXERCISES,
@@ -19,9 +21,11 @@ CHAPTERS = {
     3: database.EXERCISES,
     4: caching.EXERCISES,
     5: memory.EXERCISES,
+    6: concurrency.EXERCISES,
     7: network.EXERCISES,
     8: loadtesting.EXERCISES,
     9: patterns.EXERCISES,
+    10: casestudies.EXERCISES,
 }
 
 __all__ = ["Exercise", "Judgement", "exercise", "titles"]
@@ -30,9 +34,8 @@ __all__ = ["Exercise", "Judgement", "exercise", "titles"]
 def exercise(chapter: int, number: int) -> Exercise:
     """The exercise of that number; ValueError where the chapter has none."""
     known = CHAPTERS.get(chapter, [])
-    usable = isinstance(number, int) and not isinstance(number, bool)
     allowed = f"from 1 to {len(known)}" if known else f"none: chapter {chapter} has no exercises"
-    require(usable and 1 <= number <= len(known), "exercise", number, allowed)
+    require(is_whole(number) and 1 <= number <= len(known), "exercise", number, allowed)
     return known[number - 1]
 
 

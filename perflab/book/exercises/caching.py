@@ -12,8 +12,9 @@ from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, b
 from perflab.contracts import singleflight
 from perflab.contracts.parts import mended
 from perflab.contracts.parts.orders import play, schedules
+from perflab.errors import is_number
 from perflab.experiments.eviction import lru, zipf
-from perflab.measure.percentiles import is_number, percentile
+from perflab.measure.percentiles import percentile
 
 # ── 1 and 2: by contract
 

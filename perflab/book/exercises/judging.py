@@ -4,14 +4,14 @@ A judge calls the answer with inputs of its own, counts, and returns a `Judgemen
 raises for what the answer does: a stub is «not attempted», an exception is wrong with a hint.
 """
 
-import dis
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from perflab.book.exercises.borrowing import borrowed
 from perflab.contracts import checks_of, judge
 
 Answer = Callable[..., Any]
@@ -40,9 +40,8 @@ class Exercise:
         """Judge an answer; whatever it does, this returns."""
         if not callable(answer):
             return Judgement("wrong", f"Give the function itself, not {answer!r}.")
-        borrowed = sorted(set(_borrowed(answer)))
-        if borrowed:
-            return Judgement("refused", f"Write it yourself: this answer uses {borrowed[0]}.")
+        if taken := borrowed(answer):
+            return Judgement("refused", f"Write it yourself: {taken}.")
         try:
             return self.tests(answer)
         except NotImplementedError:
@@ -105,28 +104,3 @@ def accusation(
         return None
     letter = next(letter for letter, name in name_of.items() if name == wrong)
     return Judgement("wrong", hint(wrong, letter), tried)
-
-
-def _borrowed(answer: Answer) -> Iterable[str]:
-    """Names of perflab's own functions and classes that the answer's code refers to."""
-    if isinstance(answer, type):  # a class is what its methods are
-        for method in vars(answer).values():
-            if hasattr(method, "__code__"):
-                yield from _borrowed(method)
-    code = getattr(answer, "__code__", None)
-    names = getattr(answer, "__globals__", {})
-    for name in _names(code) if code else ():
-        thing = names.get(name)
-        home = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", "")
-        if "perflab" in (name.split(".")[0], str(home).split(".")[0]):
-            yield name
-
-
-def _names(code: CodeType) -> Iterable[str]:
-    """Global names and imported modules, not attributes: np.percentile is nobody's percentile."""
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
-            yield str(step.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)

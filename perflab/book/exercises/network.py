@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, accusation, dealt
-from perflab.measure.percentiles import is_number
+from perflab.errors import is_number
 from perflab.measure.virtual import run_virtual
 
 # ── 1: mend the negotiation
@@ -164,7 +164,7 @@ def _break_even(answer: Answer) -> Judgement:
 def _break_even_hint(said: object, plain: int, packed: int, seconds: float) -> str:
     if not is_number(said):
         return f"Return a number of bits a second, not {said!r}."
-    ratio = float(said) * seconds / 8  # type: ignore[arg-type]  # a number by now
+    ratio = float(said) * seconds / 8
     near = {
         "Bits, not bytes: a byte has eight of them.": (plain - packed) / 8,
         "The saved bytes count: the compressed ones have to be sent all the same.": plain,

@@ -83,6 +83,9 @@ def tail(
             ),
         ],
         x_log=True,
+        predicted_in=0,
+        predicted_on="x",
+        predicted_at=lambda hits: 100 / (100 - hits) if hits < 100 else np.inf,
     )
 
 
@@ -146,6 +149,7 @@ def two_processes(ch: Chapter, reads: Mapping[str, pd.DataFrame]) -> None:
             Panel("memory (users held)", {name: line(one["held"]) for name, one in reads.items()}),
         ],
         events={"a second process": (count / 2, float(count))},
+        predicted_in=1,
     )
 
 

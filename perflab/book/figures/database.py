@@ -127,6 +127,9 @@ def round_trips(
             ),
         ],
         x_log=True,
+        predicted_in=0,
+        predicted_on="x",
+        predicted_at=lambda microseconds: microseconds / 1e3,
     )
 
 
@@ -181,6 +184,7 @@ def pool_sizes(ch: Chapter, runs: Mapping[int, PoolLoad], callers: int) -> None:
         ],
         x_log=True,
         predicted_in=1,
+        predicted_at=lambda times: times * ten.throughput,
     )
 
 

@@ -112,6 +112,8 @@ def compressed(
             ),
         ],
         x_log=True,
+        predicted_in=0,
+        predicted_on="x",
     )
 
 

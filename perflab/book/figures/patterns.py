@@ -9,7 +9,7 @@ from perflab.book.chapter import Chapter
 from perflab.book.plots import Panel
 from perflab.experiments.hanging import Ordeal
 from perflab.experiments.outlasting import SlowSpell
-from perflab.experiments.overload import Outcome
+from perflab.experiments.overload import Outcome, Overload
 from perflab.experiments.retrying import Tiers
 
 Floats = NDArray[np.float64]
@@ -21,15 +21,14 @@ NAMES = {"none": "no guard", GUIDES: GUIDES, "breaker": "ours", "bulkhead": "bul
 
 def hang(ch: Chapter, ordeals: Mapping[str, Ordeal], hung: tuple[float, float]) -> None:
     """9.1: the other page's latency, the breakers' states, threads held, memory."""
-    begin, end = hung
     last = max(float(one.run.end.max()) + one.shift for one in ordeals.values())
-    held = {NAMES[name]: one.thread_seconds(begin, end) for name, one in ordeals.items()}
     by = {NAMES[name]: one for name, one in ordeals.items()}
+    waits = {NAMES[name]: f"{ms:,.3g} ms" for name, ms in p90_while_it_hangs(ordeals, hung).items()}
     ch.figure(
         "9.1",
-        f"While it hangs, {held['no guard'] / (end - begin):.0f} of 8 threads are held without "
-        f"protection, {held[GUIDES] / (end - begin):.1f} with the guide's breaker, "
-        f"{held['ours'] / (end - begin):.1f} with ours",
+        f"The other page while the dependency hangs: p90 {waits['no guard']} without protection, "
+        f"{waits[GUIDES]} with the guide's breaker, {waits['ours']} with ours, "
+        f"{waits['bulkhead']} with a bulkhead",
         SINCE_START,
         [
             Panel(
@@ -45,6 +44,18 @@ def hang(ch: Chapter, ordeals: Mapping[str, Ordeal], hung: tuple[float, float]) 
         events={"the dependency hangs": hung},
         predicted_in=0,
     )
+
+
+def p90_while_it_hangs(
+    ordeals: Mapping[str, Ordeal], hung: tuple[float, float]
+) -> dict[str, float]:
+    """The p90 in ms, for each service, of its page that needs no dependency."""
+    found = {}
+    for name, one in ordeals.items():
+        due, seconds = one.own()
+        inside = (due >= hung[0]) & (due < hung[1])
+        found[name] = 1e3 * float(np.percentile(seconds[inside], 90))
+    return found
 
 
 def in_line(ch: Chapter, times: Mapping[str, Floats]) -> None:
@@ -72,6 +83,8 @@ def in_line(ch: Chapter, times: Mapping[str, Floats]) -> None:
                 steps=True,
             ),
         ],
+        predicted_in=0,
+        predicted_on="y",
     )
 
 
@@ -114,14 +127,14 @@ def tiers(ch: Chapter, runs: Mapping[str, Tiers], rate: float, outage: tuple[flo
     ch.figure(
         "9.6",
         "During the outage one request makes "
-        + ", ".join(f"{times:.1f} calls ({name})" for name, times in peak.items()),
+        + ", ".join(f"{times:.2g} calls ({name})" for name, times in peak.items()),
         SINCE_START,
         [
             Panel(
                 "calls/s at the\ndependency",
                 {name: _per_step(one.calls, last) for name, one in runs.items()},
                 marks={"requests": rate},
-                log=True,
+                height=1.3,
             ),
             Panel(
                 "response time (ms)",
@@ -134,17 +147,19 @@ def tiers(ch: Chapter, runs: Mapping[str, Tiers], rate: float, outage: tuple[flo
             ),
         ],
         events={"the dependency fails": outage},
+        predicted_in=0,
+        predicted_at=lambda calls: calls * rate,
     )
 
 
-def metastable(ch: Chapter, runs: Mapping[str, Outcome], slow: tuple[float, float]) -> None:
+def metastable(ch: Chapter, runs: Mapping[str, Outcome], trouble: Overload) -> None:
     """9.7: answers in time, their response time, and what waits."""
     last = max(runs["nothing"].sent)
     late = {name: _rate(one.good, last - 20, last) for name, one in runs.items()}
     ch.figure(
         "9.7",
-        f"{last - slow[1]:.0f} s after the trouble has ended: {late['nothing']:.0f} good answers a "
-        f"second, with a bounded queue {late['bounded queue']:.0f}",
+        f"{last - trouble.slow[1]:.0f} s after the trouble has ended: {late['nothing']:.0f} good "
+        f"answers a second, with a bounded queue {late['bounded queue']:.0f}",
         SINCE_START,
         [
             Panel(
@@ -153,7 +168,7 @@ def metastable(ch: Chapter, runs: Mapping[str, Outcome], slow: tuple[float, floa
                 height=1.3,
             ),
             Panel(
-                "response time (ms)",
+                "response time\nof these (ms)",
                 {name: _of_answers(one, last) for name, one in runs.items()},
                 log=True,
             ),
@@ -163,7 +178,7 @@ def metastable(ch: Chapter, runs: Mapping[str, Outcome], slow: tuple[float, floa
                 height=0.9,
             ),
         ],
-        events={"service takes 5 times as long": slow},
+        events={f"service takes {trouble.factor:.0f} times as long": trouble.slow},
     )
 
 

@@ -72,6 +72,7 @@ def looks(ch: Chapter, seen: Mapping[int, Sampled]) -> None:
             ),
         ],
         x_log=True,
+        predicted_in=0,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from perflab.contracts.threads import PATIENCE, Running, StuckError
-from perflab.errors import require
+from perflab.errors import is_whole, require
 
 POLL = 0.002  # seconds
 STILL = 30  # looks at a thread that stands at one instruction, after which it is called blocked
@@ -21,8 +21,7 @@ STILL = 30  # looks at a thread that stands at one instruction, after which it i
 def schedules(**steps: int) -> Iterator[tuple[str, ...]]:
     """All orders of so many steps of each program: `schedules(reader=3, writer=2)` has 10."""
     for name, count in steps.items():
-        whole = isinstance(count, int) and not isinstance(count, bool)
-        require(whole and count >= 0, name, count, "a whole number of steps")
+        require(is_whole(count) and count >= 0, name, count, "a whole number of steps")
     if not any(steps.values()):
         yield ()
     for name, count in steps.items():

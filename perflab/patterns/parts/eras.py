@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from perflab.errors import require
+from perflab.errors import is_number, is_whole, require
 
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -65,12 +65,11 @@ class Rules:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return is_whole(value) and value >= 1
 
 
 def _is_positive(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 < value < 1e100  # type: ignore[operator]  # only of numbers
+    return is_number(value) and 0 < value < 1e100
 
 
 class Era:

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from perflab.errors import AcquireTimeoutError, ClosedError, require
+from perflab.errors import AcquireTimeoutError, ClosedError, is_number, is_whole, require
 from perflab.patterns.parts.desk import EMPTY, Desk, Slot, Waiter
 from perflab.patterns.parts.lease import COUNTED, Lease, PoolStats
 
@@ -234,15 +234,13 @@ class LendingPool(Generic[T]):
 
 def whole_number(name: str, value: Any, least: int) -> int:
     """The value, where it is one; else ValueError with its name."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    fits = whole and least <= value <= sys.maxsize
+    fits = is_whole(value) and least <= value <= sys.maxsize
     require(fits, name, value, f"a whole number of at least {least}")
     return int(value)
 
 
 def seconds(name: str, value: Any) -> float:
     """The value, where it is a time that a lock can wait for; else ValueError with its name."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = number and 0 <= value <= threading.TIMEOUT_MAX
+    fits = is_number(value) and 0 <= value <= threading.TIMEOUT_MAX
     require(fits, name, value, "None or seconds from 0 on")
     return float(value)

@@ -1,0 +1,311 @@
+"""Chapter 6: an answer to each exercise, and wrong ones with what their hint must name."""
+
+import itertools
+import queue
+import threading
+import time
+from collections import deque, namedtuple
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+# ── 1: the fewest workers
+
+
+def little(rate, cpu_ms, wait_ms):
+    if rate * cpu_ms > 1_000:
+        return None
+    return -(-rate * (cpu_ms + wait_ms) // 1_000)
+
+
+def rounds_down(rate, cpu_ms, wait_ms):
+    return None if rate * cpu_ms > 1_000 else max(1, rate * (cpu_ms + wait_ms) // 1_000)
+
+
+def the_wait_alone(rate, cpu_ms, wait_ms):
+    return None if rate * cpu_ms > 1_000 else -(-rate * wait_ms // 1_000)
+
+
+def without_a_lock(rate, cpu_ms, wait_ms):
+    return -(-rate * (cpu_ms + wait_ms) // 1_000)
+
+
+def one_to_spare(rate, cpu_ms, wait_ms):
+    enough = little(rate, cpu_ms, wait_ms)
+    return None if enough is None else enough + 1
+
+
+# ── 2: four at once, in order
+
+
+def window(function, items, workers=4, places=8):
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = deque()
+        try:
+            for item in items:
+                ahead.append(pool.submit(function, item))
+                if len(ahead) == places:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for task in ahead:
+                task.cancel()
+
+
+def a_loop(function, items):
+    for item in items:
+        yield function(item)
+
+
+def eight_at_once(function, items):
+    yield from window(function, items, workers=8, places=16)
+
+
+def reads_all(function, items):
+    with ThreadPoolExecutor(4) as pool:
+        yield from pool.map(function, items)
+
+
+def as_they_come(function, items):
+    items = iter(items)
+    with ThreadPoolExecutor(4) as pool:
+        while some := list(itertools.islice(items, 8)):
+            for task in as_completed([pool.submit(function, item) for item in some]):
+                yield task.result()
+
+
+def swallows(function, items):
+    try:
+        yield from window(function, items)
+    except Exception:
+        return
+
+
+def never_ended(function, items):
+    jobs = queue.SimpleQueue()
+
+    def work():
+        while True:
+            item, answer = jobs.get()
+            try:
+                answer.put((function(item), None))
+            except Exception as error:
+                answer.put((None, error))
+
+    for _ in range(4):
+        threading.Thread(target=work, daemon=True).start()
+
+    def take():
+        value, error = ahead.popleft().get()
+        if error is not None:
+            raise error
+        return value
+
+    ahead = deque()
+    for item in items:
+        ahead.append(queue.SimpleQueue())
+        jobs.put((item, ahead[-1]))
+        if len(ahead) == 8:
+            yield take()
+    while ahead:
+        yield take()
+
+
+# ── 3: the guide's pool mended
+
+Result = namedtuple("Result", "job_id data error")
+
+
+class Mended:
+    """A queue under one condition; results have all the room; a worker never waits for room."""
+
+    caught = BaseException
+    helps = True
+
+    def __init__(self, workers, process):
+        if workers < 1:
+            raise ValueError("at least one worker")
+        self.workers, self.process, self.size = workers, process, 2 * workers
+        self.jobs, self.results = deque(), queue.SimpleQueue()
+        self.changed, self.stopped = threading.Condition(), False
+        self.crew, self.here = [], threading.local()
+
+    def start(self):
+        with self.changed:
+            if self.crew:
+                return
+            self.crew = [
+                threading.Thread(target=self.work, daemon=True) for _ in range(self.workers)
+            ]
+        for thread in self.crew:
+            thread.start()
+
+    def work(self):
+        self.here.works = True
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.jobs or self.stopped)
+                if not self.jobs:
+                    return
+                job = self.jobs.popleft()
+                self.changed.notify_all()
+            self.do(job)
+
+    def do(self, job):
+        try:
+            result = Result(job.id, self.process(job.data), None)
+        except self.caught as error:
+            result = Result(job.id, None, error)
+        self.results.put(result)
+
+    def submit(self, job):
+        with self.changed:
+            if not (self.helps and getattr(self.here, "works", False)):
+                self.changed.wait_for(lambda: len(self.jobs) < self.size or self.stopped)
+            if self.stopped:
+                raise RuntimeError("stopped")
+            if len(self.jobs) < self.size:
+                self.jobs.append(job)
+                self.changed.notify_all()
+                return
+        self.do(job)
+
+    def get_result(self):
+        return self
+
+    def receive(self):
+        result = self.results.get()
+        if result is None:
+            self.results.put(None)
+        return result, result is not None
+
+    def stop(self):
+        with self.changed:
+            self.stopped = True
+            back = list(self.jobs)
+            self.jobs.clear()
+            self.changed.notify_all()
+        for thread in self.crew:
+            thread.join()
+        self.results.put(None)
+        return back
+
+
+class ResultsInAChannel(Mended):
+    def __init__(self, workers, process):
+        super().__init__(workers, process)
+        self.results = queue.Queue(max(1, 2 * workers))
+
+
+class LosesTheQueue(Mended):
+    def stop(self):
+        super().stop()
+        return []
+
+
+class TakesAfterTheStop(Mended):
+    def submit(self, job):
+        if not self.stopped:
+            super().submit(job)
+
+
+class ExceptionsAlone(Mended):
+    caught = Exception
+
+
+class WaitsForItself(Mended):
+    helps = False
+
+
+class WithoutABound(Mended):
+    def __init__(self, workers, process):
+        super().__init__(workers, process)
+        self.size = 10**9
+
+
+class StartsAgain(Mended):
+    def start(self):
+        self.crew, before = [], self.crew
+        super().start()
+        self.crew += before
+
+
+# ── 4: the benchmark that was lucky
+
+
+def ticks_beside(job):
+    """How many times a second thread got the lock while the job ran."""
+    moments, leaving = [], threading.Event()
+
+    def tick():
+        while not leaving.is_set():
+            time.sleep(0.0002)
+            moments.append(time.perf_counter())
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    time.sleep(0.005)
+    begin = time.perf_counter()
+    job()
+    end = time.perf_counter()
+    leaving.set()
+    ticker.join()
+    return sum(begin < moment < end for moment in moments)
+
+
+def by_ticks(jobs):
+    return {
+        letter
+        for letter, job in jobs.items()
+        if sorted(ticks_beside(job) for _ in range(5))[2] <= 2
+    }
+
+
+def nobody(jobs):
+    return set()
+
+
+def all_that_compute(jobs):
+    found = set()
+    for letter, job in jobs.items():
+        begin = time.thread_time()
+        job()
+        if time.thread_time() - begin > 0.005:
+            found.add(letter)
+    return found
+
+
+def any_tick_is_enough(jobs):
+    return {letter for letter, job in jobs.items() if max(ticks_beside(job) for _ in range(3)) == 0}
+
+
+SOLUTIONS = {1: little, 2: window, 3: Mended, 4: by_ticks}
+WRONG = {
+    1: {
+        rounds_down: "part of a thread is none",
+        the_wait_alone: "its computing and its waiting",
+        without_a_lock: "no number of threads is enough",
+        one_to_spare: "rounded up",
+    },
+    2: {
+        a_loop: "before you wait for the result of the first",
+        eight_at_once: "and no more",
+        reads_all: "do not read all items",
+        as_they_come: "in the order in which",
+        swallows: "is not swallowed",
+        never_ended: "`finally`",
+    },
+    3: {
+        ResultsInAChannel: "A result needs a place of its own",
+        LosesTheQueue: "the queue is emptied",
+        TakesAfterTheStop: "Raise an error",
+        ExceptionsAlone: "SystemExit is no Exception",
+        WaitsForItself: "A worker must not wait",
+        WithoutABound: "Give it a size",
+        StartsAgain: "Refuse the second start",
+    },
+    4: {
+        nobody: "got away",
+        all_that_compute: "lets others run beside it",
+        any_tick_is_enough: "got away",
+    },
+}
