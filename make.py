@@ -20,6 +20,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -38,9 +39,11 @@ CHECKS = [
     ("format", ["-m", "ruff", "format", "--check", "--quiet", "."]),
     ("lint", ["-m", "ruff", "check", "--quiet", "."]),
     ("types", ["-m", "mypy", "--no-error-summary"]),
-    ("tests", ["-m", "pytest", "tests"]),
+    ("tests", ["-m", "pytest", "tests", "--ignore=tests/systems", "--ignore=tests/experiments"]),
+    ("systems", ["-m", "pytest", "tests/systems", "tests/experiments"]),
     ("notebooks", ["-m", "pytest", "--nbval-lax", "--nbval-current-env", "notebooks"]),
 ]
+ASIDE = "systems"  # runs beside those before it: it mostly waits, for processes of its own
 
 
 def main(arguments):
@@ -157,18 +160,34 @@ def install_peers():
 
 def test(arguments):
     """Run every check, whatever the others say; tell at the end which failed."""
+    checks = dict(CHECKS)
+    for name in ("tests", ASIDE):
+        checks[name] = [*checks[name], *arguments]
     failed = []
-    for name, command in CHECKS:
-        began = time.monotonic()
-        print(f"\n── {name}", flush=True)
-        passed = python([*command, *(arguments if name == "tests" else [])]) == 0
-        if not passed:
-            failed.append(name)
-        result = "passed" if passed else "FAILED"
-        print(f"── {name}: {result}, {time.monotonic() - began:.0f} s", flush=True)
+    with tempfile.TemporaryFile("w+") as said:
+        aside = beginning(checks[ASIDE], said)
+        try:
+            for name, command in checks.items():
+                began = time.monotonic()
+                print(f"\n── {name}", flush=True)
+                status = awaited(aside, said) if name == ASIDE else python(command)
+                if status:
+                    failed.append(name)
+                result = "FAILED" if status else "passed"
+                print(f"── {name}: {result}, {time.monotonic() - began:.0f} s", flush=True)
+        finally:
+            aside.kill()
     names = ": " + ", ".join(failed) if failed else ""
     print(f"\n{len(CHECKS) - len(failed)} checks passed, {len(failed)} failed{names}")
     return 1 if failed else 0
+
+
+def awaited(process, said):
+    """Its exit status, once it has ended; what it said meanwhile is shown then."""
+    status = process.wait()
+    said.seek(0)
+    sys.stdout.writelines(said)
+    return status
 
 
 def notebooks(arguments):
@@ -200,6 +219,12 @@ def lock(arguments):
 
 def python(arguments):
     return run([PYTHON, *arguments], cwd=ROOT)
+
+
+def beginning(arguments, said):
+    """A process that runs on its own and writes into the file `said`."""
+    command, options = [PYTHON, *arguments], {"cwd": ROOT, "env": environment()}
+    return subprocess.Popen(command, stdout=said, stderr=said, **options)
 
 
 def become(arguments):

@@ -216,20 +216,62 @@ def test_pip_installs_where_uv_does_not(
     assert called == commands
 
 
+class Beside:
+    """The process of the check that runs beside the others; it ends with `status`."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def wait(self) -> int:
+        return self.status
+
+    def kill(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("failing", "beside", "verdict"),
+    [
+        ("mypy", 0, "5 checks passed, 1 failed: types"),
+        ("none", 1, "5 checks passed, 1 failed: systems"),
+        ("--nbval-lax", 1, "4 checks passed, 2 failed: systems, notebooks"),
+    ],
+)
 def test_every_check_runs_though_one_fails(
-    make: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failing: str,
+    beside: int,
+    verdict: str,
 ):
-    """make test goes on after a failure, names what failed, and fails."""
+    """make test goes on after a failure, shows what was said aside, and names what failed."""
     ran = []
 
     def python(arguments):
         ran.append(arguments)
-        return 1 if "mypy" in arguments else 0
+        return 1 if failing in arguments else 0
+
+    def beginning(arguments, said):
+        ran.append(arguments)
+        said.write("a line from aside\n")
+        return Beside(beside)
 
     monkeypatch.setattr(make, "python", python)
-    assert make.test([]) == 1
+    monkeypatch.setattr(make, "beginning", beginning)
+    assert make.test(["-x"]) == 1
     assert len(ran) == len(make.CHECKS)
-    assert capsys.readouterr().out.endswith("4 checks passed, 1 failed: types\n")
+    assert sum("-x" in arguments for arguments in ran) == 2
+    out = capsys.readouterr().out
+    assert "a line from aside" in out
+    assert out.endswith(f"{verdict}\n")
+
+
+def test_every_test_is_run_by_one_check_and_no_more(make: ModuleType):
+    """The folders that `tests` leaves out are those that `systems` runs."""
+    checks = dict(make.CHECKS)
+    left_out = [word.partition("=")[2] for word in checks["tests"] if word.startswith("--ignore")]
+    assert left_out == checks["systems"][2:]
 
 
 def test_an_old_python_can_read_make_py():
