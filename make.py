@@ -5,8 +5,10 @@
     python make.py run [1 …]        run chapters live and write a report
     python make.py notebooks [1 …]  regenerate notebooks/*.ipynb from notebooks/text
     python make.py copy FOLDER      a hand-out: chapters with their outputs cleared
+    python make.py reset --predictions   forget the predictions; the record is kept beside
     python make.py doctor           what this machine has and lacks
     python make.py stress [PART …]  every pattern under 32 threads for a minute, and for long
+    python make.py browser          chapter 1 in a real browser, as a reader goes through it
     python make.py bench [PART …]   race the patterns against their peers; README's table and figure
     python make.py lock             resolve requirements.lock again
 
@@ -49,11 +51,12 @@ ASIDE = "systems"  # runs beside those before it: it mostly waits, for processes
 def main(arguments):
     use_new_enough_python()
     command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
-    ours = {"test": test, "notebooks": notebooks, "lock": lock, "stress": stress, "bench": bench}
+    ours = {"test": test, "notebooks": notebooks, "lock": lock}
+    ours.update(stress=stress, browser=browser, bench=bench)
     if command in ours:
         set_up()
         return ours[command](rest)
-    if command in ("lab", "run", "copy", "doctor"):
+    if command in ("lab", "run", "copy", "reset", "doctor"):
         set_up()
         return become(["-m", "perflab", command, *rest])
     print(__doc__)
@@ -141,18 +144,18 @@ def install():
         sys.exit("Could not install. Is the network there? Then run the same command again.")
 
 
-def install_peers():
-    """Install what `make bench` races against; a peer that this machine cannot have is left out."""
+def install_extra(name, left_out):
+    """Install what one command alone needs; tell what this machine cannot have, and go on."""
     import tomllib  # not at the top: a Python too old for it reads this file to find a newer one
 
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        peers = tomllib.load(file)["project"]["optional-dependencies"]["bench"]
+        packages = tomllib.load(file)["project"]["optional-dependencies"][name]
     tool = UV if succeeds([PYTHON, "-m", "uv", "--version"]) else PIP
-    if succeeds([*tool, *peers]):
+    if succeeds([*tool, *packages]):
         return
-    for peer in peers:
-        if not succeeds([*tool, peer]):
-            print(f"{peer} cannot be installed here: its races are skipped", flush=True)
+    for package in packages:
+        if not succeeds([*tool, package]):
+            print(f"{package} cannot be installed here: {left_out}", flush=True)
 
 
 # ── Commands
@@ -200,9 +203,15 @@ def stress(arguments):
 
 def bench(arguments):
     """Run the races, then write what they found into the README and its figure."""
-    install_peers()
+    install_extra("bench", "its races are skipped")
     race = os.path.join("tests", "benchmarks", "race.py")
     return python([race, *arguments]) or python([race, "--table"])
+
+
+def browser(arguments):
+    """Read chapter 1 in the system's Chromium; without one, a line says what is missing."""
+    install_extra("browser", "the tests are skipped")
+    return python(["-m", "pytest", "-rs", os.path.join("tests", "browser"), *arguments])
 
 
 def lock(arguments):

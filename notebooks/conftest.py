@@ -1,6 +1,8 @@
-"""How pytest runs the notebooks: a record of their own, and time enough on a busy machine."""
+"""How pytest runs the notebooks: with a record of their own, time enough on a busy machine, and
+no server missing."""
 
 import os
+import sys
 import tempfile
 
 CELL_TIMEOUT = 300  # seconds; the slowest cell takes some ten on a quiet machine
@@ -11,6 +13,7 @@ def pytest_configure(config):
     config.perflab_folder = tempfile.TemporaryDirectory(prefix="perflab-")
     os.environ["PERFLAB_MY"] = config.perflab_folder.name
     os.environ["PERFLAB_SCALE"] = "quick"
+    os.environ["PERFLAB_COMPLETE"] = "1"  # where a server's program is missing, the run fails
     config.option.nbval_cell_timeout = CELL_TIMEOUT
 
 
@@ -19,6 +22,9 @@ def pytest_unconfigure(config):
 
 
 def pytest_itemcollected(item):
-    """nbval waits 5 s for a cell's next output; a load test may be silent for longer."""
+    """nbval waits 5 s for a cell's next output; a load test may be silent for longer. And what only
+    Linux does is compared on Linux: elsewhere its cell says «not run here»."""
     if hasattr(item, "output_timeout"):
         item.output_timeout = CELL_TIMEOUT
+        if sys.platform != "linux" and "tcp.on_linux(" in item.cell.source:
+            item.options["check"] = False

@@ -1,4 +1,4 @@
-"""The workbook from the command line: lab, run, copy, doctor."""
+"""The workbook from the command line: lab, run, report, copy, grade, reset, doctor."""
 
 import argparse
 import os
@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from perflab.book.readers import ROOT, chapters, copy_chapters, my_folder
+from perflab.book.grading import command as grading
+from perflab.book.readers import ROOT, chapters, copy_chapters, my_folder, pages
+from perflab.book.reset import reset_predictions
+from perflab.book.steps import fill
 from perflab.errors import PerflabError
 
 PASSED, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -16,7 +19,8 @@ PASSED, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 well, 1 failed, 2 wrongly called."""
     options = parser().parse_args(arguments)
-    commands = {"lab": lab, "run": run, "copy": copy, "doctor": doctor}
+    commands = {"lab": lab, "run": run, "report": report, "copy": copy, "grade": grade}
+    commands |= {"reset": reset, "doctor": doctor}
     try:
         return commands[options.command](options)
     except KeyboardInterrupt:
@@ -50,6 +54,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--chapters", default="", metavar="1,4", help="these only (default: all)")
     one.add_argument("--fresh", action="store_true", help=fresh)
 
+    one = command("report", "One page of your run to hand in, made from your record.")
+    one.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in your folder")
+
+    grading.add_arguments(command("grade", grading.SUMMARY))
+
+    one = command("reset", "Begin anew; the record as it was is kept under another name.")
+    one.add_argument("--predictions", action="store_true", required=True, help="forget all of them")
+
     command("doctor", "What this machine has and lacks for the book, with a remedy for each.")
     return whole
 
@@ -67,9 +79,10 @@ def lab(options: argparse.Namespace) -> int:
     for copied in copy_chapters(mine, fresh=options.fresh):
         if copied.outcome != "same":
             print(copied)
+    fill(mine)
     command = [sys.executable, "-m", "jupyterlab", "--log-level=WARN"]
     command += [f"--ServerApp.root_dir={mine}"]
-    command += [f"--LabApp.default_url={first_page(mine)}"]
+    command += [f"--LabApp.default_url={first_page()}"]
     if options.no_browser:
         command += ["--no-browser"]
     if options.port:
@@ -83,10 +96,9 @@ def lab(options: argparse.Namespace) -> int:
     return subprocess.call(command, env=lab_environment(mine))
 
 
-def first_page(mine: Path) -> str:
-    """The first chapter, or whatever was open when the reader left."""
-    been_here = any((mine / ".jupyter" / "lab" / "workspaces").glob("*"))
-    return "/lab" if been_here else f"/lab/tree/{chapters()[0].name}"
+def first_page() -> str:
+    """The contents; beside them Lab opens whatever was open when the reader left."""
+    return f"/lab/tree/{(pages() or chapters())[0].name}"
 
 
 def lab_environment(mine: Path) -> dict[str, str]:
@@ -124,6 +136,22 @@ def copy(options: argparse.Namespace) -> int:
     wanted = [name.strip() for name in options.chapters.split(",") if name.strip()]
     for copied in copy_chapters(options.folder.expanduser(), wanted, options.fresh):
         print(copied)
+    return PASSED
+
+
+def report(options: argparse.Namespace) -> int:
+    from perflab.book.report import write_report  # reads the record, which takes sqlite-utils
+
+    print(write_report(options.out.expanduser() if options.out else None))
+    return PASSED
+
+
+def grade(options: argparse.Namespace) -> int:
+    return PASSED if grading.run(options) else FAILED
+
+
+def reset(options: argparse.Namespace) -> int:
+    print(reset_predictions(my_folder()))
     return PASSED
 
 

@@ -11,10 +11,11 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from perflab.book.readers import ROOT, chapters, my_folder, writable
-from perflab.errors import PerflabError
+from perflab.errors import MissingProgramError, PerflabError
 from perflab.measure.machine import Machine, noise_floor
 
 PACKAGES = ("jupyterlab", "ipykernel", "nbval", "numpy", "pandas", "matplotlib", "starlette")
+SERVERS = {"Valkey": "valkey-server", "PostgreSQL": "postgres", "nginx": "nginx"}
 LAB_PORT = 8888
 BUSY, NOISY = 0.5, 0.02  # shares of the cores' and of one thread's time
 INSTALL = "run: python make.py lab  (it makes the environment anew where it is not complete)"
@@ -35,6 +36,7 @@ def examine() -> Iterator[Finding]:
     yield from software()
     yield from hardware()
     yield from places()
+    yield from servers()
     yield webapp()
 
 
@@ -135,6 +137,19 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def servers() -> Iterator[Finding]:
+    """Which servers' programs are there; without one a chapter runs, and says what was not run."""
+    from perflab.systems.programs import program
+
+    for name, command in SERVERS.items():
+        try:
+            yield Finding(name, "ok", program(command))
+        except MissingProgramError as error:
+            found, _, remedy = str(error).partition(". ")
+            remedy += "; until then its experiments say «not run here»"
+            yield Finding(name, "note", found, remedy)
 
 
 def webapp() -> Finding:

@@ -1,6 +1,7 @@
 """python -m perflab: the reader's copies, live runs, the doctor's findings, exit statuses."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from perflab.book import readers
 from perflab.book.readers import copy_chapters
 from perflab.book.running import run_chapters
 from perflab.errors import PerflabError
+from perflab.systems import programs
 
 
 def notebook(*sources: str, outputs: bool = True) -> dict:
@@ -251,6 +253,25 @@ def test_a_failing_chapter_is_told_and_the_next_one_runs(book: Path):
         assert 'src="http' not in text
 
 
+def test_a_chapter_without_its_server_runs_to_its_end(book: Path):
+    """It passes, and says how much of it was not run."""
+    missing = "raise MissingProgramError('no valkey: install it')"
+    put(
+        book / "notebooks" / "01-one.ipynb",
+        notebook(
+            "from perflab.book import Chapter\nfrom perflab.errors import MissingProgramError",
+            "ch = Chapter(4)",
+            f"store = 1\n{missing}",
+            "ch.verdict('4.1', True, {'fact': store})",
+            "1 + 1",
+        ),
+    )
+    one = run_chapters(["1"]).chapters[0]
+    assert one.error is None
+    assert one.not_run == 2
+    assert str(one).endswith(", 2 of them not run here")
+
+
 def test_an_interrupt_leaves_no_kernel_behind(book: Path):
     """Ctrl-C in the middle of a cell: its children's context managers run, the kernel goes."""
     started = book / "started"
@@ -290,6 +311,17 @@ def test_the_doctor_gives_a_remedy_for_a_missing_package(monkeypatch: pytest.Mon
     missing = [one for one in doctor.software() if one.state == "missing"]
     assert [one.name for one in missing] == ["no-such-package"]
     assert "make.py" in missing[0].remedy
+
+
+def test_the_doctor_tells_what_a_missing_server_costs(monkeypatch: pytest.MonkeyPatch):
+    """The others work: it is a note, with what to install."""
+    found = {one.name: one for one in doctor.servers()}
+    assert {one.state for one in found.values()} == {"ok"}
+    assert "postgres" in found["PostgreSQL"].found
+    monkeypatch.setattr(programs, "_candidates", lambda name: iter(()))
+    for one in doctor.servers():
+        assert one.state == "note"
+        assert re.search("pip install .*; until then its experiments say «not run", one.remedy)
 
 
 def test_the_doctor_finds_a_folder_that_cannot_be_written(book: Path):

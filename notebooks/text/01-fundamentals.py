@@ -702,14 +702,14 @@ print(f"halve the slow stage: {slow / before:.2f}×, and now the other one is th
 
 # %%
 import sqlite3
-import tempfile
-from pathlib import Path
+
+from perflab.systems import scratch
 
 
 def write(orders, size, folder):
     """Write so many orders in batches of this size; the seconds it took, and the commits."""
     commits = []
-    db = sqlite3.connect(Path(folder) / f"batches of {size}.db", isolation_level=None)
+    db = sqlite3.connect(folder / f"batches of {size}.db", isolation_level=None)
     db.execute("create table orders (id integer primary key, total real)")
     db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     began = perf_counter()
@@ -731,7 +731,7 @@ def waits(orders, size, rate=100):
 
 # %%
 orders, lines = ch.pick(quick=100, full=2_000), {}
-with tempfile.TemporaryDirectory() as folder:
+with scratch() as folder:
     for size in (1, 10, 100):
         seconds, commits = write(orders, size, folder)
         wait = waits(orders, size).mean()

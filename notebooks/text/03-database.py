@@ -20,10 +20,8 @@
 # - say what a new shard costs before it joins.
 
 # %%
-import tempfile
 import threading
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -44,7 +42,7 @@ from perflab.guide import connectionpool as guide
 from perflab.guide.sharding import ShardedDatabase
 from perflab.measure import allocations, compare
 from perflab.patterns import ConnectionPool, ModuloRouter, RingRouter, open_all
-from perflab.systems import explain, shop
+from perflab.systems import explain, scratch, shop
 
 ch = Chapter(3)
 data = shop(ch.scale)
@@ -310,8 +308,8 @@ ch.solved("the order: the index leads back and forth through the table")
 # %%
 def written(*indexes):
     """The pages that SQLite writes for 1,000 new orders."""
-    with tempfile.TemporaryDirectory() as folder:
-        path, rng = Path(folder) / "shop.db", np.random.default_rng(1)
+    with scratch() as folder:
+        path, rng = folder / "shop.db", np.random.default_rng(1)
         with closing(data.copy(path)) as db:
             for number, index in enumerate(indexes):
                 db.execute(f"CREATE INDEX i{number} ON {index}")
@@ -1054,9 +1052,9 @@ orders, names, files = (
     [f"shard-{number}" for number in range(17)],
     {},
 )
-with tempfile.TemporaryDirectory() as folder:
+with scratch() as folder:
     for router in (ModuloRouter, RingRouter):
-        with FileShards(Path(folder) / router.__name__, names[:-1]) as shards:
+        with FileShards(folder / router.__name__, names[:-1]) as shards:
             shards.put(orders, router(names[:-1]).route)
             rows = pd.Series(shards.rows())
             asked = [shards.ask_all("SELECT max(total) FROM orders") for _ in range(50)]

@@ -966,9 +966,9 @@ ch.check(1, store)
 # %% [markdown]
 # **Exercise 2: a parser that lets go.** `data` holds messages one after another: four bytes with
 # the length of the body (big-endian), then the body. Return the bodies that begin with `b"!"`, as
-# `bytes` or views. Your function may take at most ten times the memory of what it returns. Once the
-# caller lets `data` go, less than 1 kB may be held beside the bodies themselves.
-# `some_messages(seed)` gives you data to try.
+# `bytes` or views. Its slices may copy no more bytes than `data` has, and at the peak it may take
+# half the memory of `data` again. Once the caller lets `data` go, less than 1 kB may be held beside
+# the bodies. `some_messages(seed)` gives you data to try.
 
 # %%
 from perflab.book.exercises.memory import some_messages

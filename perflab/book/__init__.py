@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from perflab.book.chapter import Chapter
     from perflab.book.plots import Panel
     from perflab.book.predictions import Choice, Interval, Place, Ranking, YesNo
-    from perflab.book.progress import progress
     from perflab.book.source import show_source
+    from perflab.book.steps import progress
     from perflab.book.widgets import knob
 
 __all__ = [
@@ -35,7 +35,7 @@ _HOME = {
     "Place": "predictions",
     "Ranking": "predictions",
     "YesNo": "predictions",
-    "progress": "progress",
+    "progress": "steps",
     "show_source": "source",
     "knob": "widgets",
 }

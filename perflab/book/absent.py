@@ -11,6 +11,7 @@ the notebooks, and so they are published.
 
 import ast
 import os
+import re
 import symtable
 from collections.abc import Iterator
 from types import TracebackType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NOT_RUN = "not run here"
 COMPLETE = "PERFLAB_COMPLETE"
+SAID = re.compile(rf"^(\d+\.\d+ +)?{NOT_RUN}: ", re.MULTILINE)
 
 
 class Absences:
@@ -96,6 +98,11 @@ def watch(chapter: "Chapter") -> None:
         _absences.chapter = chapter
     elif shell is not None:
         _absences = Absences(shell, chapter)
+
+
+def says_so(text: str) -> bool:
+    """Whether the text under a cell says that it was not run."""
+    return SAID.search(text) is not None
 
 
 def _made(cell: str) -> Iterator[tuple[str, bool]]:

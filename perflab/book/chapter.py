@@ -16,9 +16,11 @@ import numpy as np
 from perflab.book import absent, kept, ledger, overview, plots, scoreboard, show
 from perflab.book.claims import claim as claim_of
 from perflab.book.exercises import exercise
+from perflab.book.exercises.costs import cost_of
 from perflab.book.predictions import Choice, Interval, Kind, Place
 from perflab.book.predictions import number as number_of
 from perflab.book.records import Record
+from perflab.book.source import source_of
 from perflab.book.widgets import Live, ask
 from perflab.contracts import checks_of, judge
 from perflab.errors import DifferentMachinesError, is_whole, require
@@ -213,8 +215,11 @@ class Chapter:
         task = exercise(self.number, number)
         found = task.judge(answer)
         name = f"{self.number}.{number}"
-        self.record.add("answers", exercise=name, status=found.status, hint=found.hint)
-        show.checked(task.title, found.status, found.hint, found.tried)
+        cost = cost_of(name, found.status, found.measure)
+        row = {"status": found.status, "hint": found.hint, "cost": cost and cost.here}
+        self.record.add("answers", exercise=name, code=source_of(answer), **row)
+        hint = f"{found.hint} {cost}." if cost else found.hint
+        show.checked(task.title, found.status, hint, found.tried)
 
     def scoreboard(self) -> None:
         """All claims of the chapter: verdicts, effects here and elsewhere, predictions, answers."""

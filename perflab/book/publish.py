@@ -2,6 +2,9 @@
 
     python -m perflab.book.publish [CHAPTER …]
 
+Links between the pages are added here (`perflab.book.ways`): a chapter that is published for the
+first time comes into its neighbours and the contents too, which are not executed for that.
+
 The text is jupytext's percent format. Two builds of the same text differ in live numbers and
 pictures only: ids come from the cells' place, times, addresses and widget state are left out. The
 effects that a build measures become the reference machine's, in data/reference.csv.
@@ -23,6 +26,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from perflab.book import contents, ways
+from perflab.book.glossary import terms
 from perflab.book.readers import NOTEBOOKS, ROOT
 from perflab.book.records import Record
 
@@ -43,15 +48,39 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def texts(chapters: Sequence[int] = ()) -> list[Path]:
     """The chapters' texts, all or those asked for. ValueError for a chapter without one."""
-    known = {int(path.name[:2]): path for path in sorted(TEXT.glob("[0-9][0-9]-*.py"))}
+    found = [path for path in sorted(TEXT.glob("[0-9][0-9]-*.py")) if path not in pages()]
+    known = {int(path.name[:2]): path for path in found}
     unknown = [number for number in chapters if number not in known]
     if unknown:
         raise ValueError(f"chapter={unknown[0]}: must be one of {', '.join(map(str, known))}")
     return [path for number, path in known.items() if not chapters or number in chapters]
 
 
+def pages() -> list[Path]:
+    """The texts of the pages that are no chapters: the contents and the glossary."""
+    names = (Path(name).with_suffix(".py") for name in (ways.CONTENTS, ways.GLOSSARY))
+    return [TEXT / name for name in names if (TEXT / name).exists()]
+
+
 def notebook_of(text: Path) -> Any:
-    """The notebook that a text describes, without outputs."""
+    """The notebook that a text describes, without outputs, its links added."""
+    notebook = _as_written(text)
+    prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    if text.stem == Path(ways.CONTENTS).stem:
+        listed = contents.listed(contents.about(NOTEBOOKS))
+        for cell in prose:
+            cell.source = cell.source.replace(contents.PLACE, listed)
+    elif text.stem == Path(ways.GLOSSARY).stem:
+        prose[0].source = f"[Contents]({ways.CONTENTS})\n\n{prose[0].source}"
+    elif pages():
+        linked = ways.explained([cell.source for cell in prose], terms(TEXT / "glossary.py"))
+        for cell, source in zip(prose, linked, strict=True):
+            cell.source = source
+        _navigable(notebook, text)
+    return notebook
+
+
+def _as_written(text: Path) -> Any:
     notebook = jupytext.read(text)
     notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]  # upstream
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -61,9 +90,69 @@ def notebook_of(text: Path) -> Any:
     return notebook
 
 
+def _navigable(notebook: Any, text: Path) -> None:
+    """Put links to the neighbours, among the chapters that are published, at head and foot."""
+    there = [one for one in texts() if one == text or (NOTEBOOKS / f"{one.stem}.ipynb").exists()]
+    before, after = neighbours(text, there)
+    line = ways.navigation(before, after)
+    first, last = notebook.cells[0], notebook.cells[-1]
+    first.source = f"{line}\n\n{first.source}"
+    if last.cell_type == "markdown":
+        last.source = f"{last.source}\n\n{line}"
+
+
+def neighbours(text: Path, there: Sequence[Path]) -> list[tuple[str, str] | None]:
+    """File and title of the chapter before and of the one after, None at either end."""
+    at = list(there).index(text)
+    beside = [there[i] if 0 <= i < len(there) else None for i in (at - 1, at + 1)]
+    return [(f"{one.stem}.ipynb", _title(one)) if one else None for one in beside]
+
+
+def _title(text: Path) -> str:
+    found = re.search(r"(?m)^# # (.+)$", text.read_text("utf-8"))
+    return found[1] if found else text.stem
+
+
+def renew() -> list[Path]:
+    """Take what is generated, links and contents, into the published notebooks, and tell which
+    have changed. No chapter is executed; one whose text says something else by now is left alone.
+    """
+    changed = []
+    for text in texts():
+        path = NOTEBOOKS / f"{text.stem}.ipynb"
+        if path.exists() and _renewed(path, notebook_of(text)):
+            changed.append(path)
+    for page in pages():
+        path = NOTEBOOKS / f"{page.stem}.ipynb"
+        made = [cell.source for cell in notebook_of(page).cells]
+        if not path.exists() or [cell.source for cell in _read(path).cells] != made:
+            changed.append(publish(page))
+    return changed
+
+
+def _read(path: Path) -> Any:
+    return nbformat.read(path, 4)  # type: ignore[no-untyped-call]  # upstream
+
+
+def _renewed(path: Path, made: Any) -> bool:
+    stored = _read(path)
+    if _typed(stored) != _typed(made) or [c.source for c in stored.cells] == [
+        c.source for c in made.cells
+    ]:
+        return False
+    for cell, new in zip(stored.cells, made.cells, strict=True):
+        cell.source = new.source
+    nbformat.write(stored, path)  # type: ignore[no-untyped-call]  # upstream
+    return True
+
+
+def _typed(notebook: Any) -> list[tuple[str, str]]:
+    return [(cell.cell_type, ways.plain(cell.source)) for cell in notebook.cells]
+
+
 def execute(notebook: Any, my_folder: str) -> None:
     """Run all cells in a fresh kernel that keeps its record in `my_folder`."""
-    environment = dict(os.environ, PERFLAB_MY=my_folder)
+    environment = dict(os.environ, PERFLAB_MY=my_folder, PERFLAB_COMPLETE="1")
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -127,7 +216,8 @@ def publish(text: Path) -> Path:
         tidy(notebook)
         nbformat.validate(notebook)
         record = Record(Path(folder) / "book.db")
-        keep_reference(record, int(text.name[:2]))
+        if text not in pages():
+            keep_reference(record, int(text.name[:2]))
         record.close()
     keep_cover(notebook)
     path = NOTEBOOKS / (text.stem + ".ipynb")
@@ -186,6 +276,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{text.name}: {error.ename}: {error.evalue}\n{error}", file=sys.stderr)
             return 1
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:,.0f} kB", flush=True)
+    for path in renew():
+        print(f"{path.relative_to(ROOT)}: links and contents renewed", flush=True)
     return 0
 
 

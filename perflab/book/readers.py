@@ -7,12 +7,14 @@ can replace a copy that nobody edited, and only such a copy.
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from perflab.book.ways import CONTENTS, GLOSSARY, plain, within
 from perflab.errors import PerflabError, require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,7 @@ class Copied:
 
     chapter: str
     outcome: str  # new, same, refreshed, kept: the reader's edits win over a newer chapter
+    folder: Path
     aside: Path | None = None
 
     def __str__(self) -> str:
@@ -35,10 +38,19 @@ class Copied:
             "new": "copied",
             "same": "as it was",
             "refreshed": "refreshed: now as the chapter stands",
-            "kept": "yours is kept, though the chapter has changed (--fresh puts yours aside)",
+            "kept": f"yours is kept, as you have edited it. There is a newer one: {self.remedy}",
         }
         aside = f"; your earlier copy is {self.aside.name}" if self.aside else ""
         return f"{self.chapter}: {words[self.outcome]}{aside}"
+
+    @property
+    def remedy(self) -> str:
+        """The command that takes the newer chapter and keeps the reader's under another name."""
+        number = self.chapter[:2].lstrip("0") if self.chapter[:2].isdecimal() else self.chapter
+        folder = f"'{self.folder}'" if " " in str(self.folder) else self.folder
+        python = "python make.py" if Path(sys.prefix) == ROOT / ".venv" else "python -m perflab"
+        command = f"{python} copy {folder} --chapters {number or self.chapter} --fresh"
+        return f"«{command}» takes it, and keeps yours under another name"
 
 
 def my_folder() -> Path:
@@ -76,9 +88,10 @@ def writable(folder: Path) -> Path:
 def chapters(wanted: Iterable[str] = ()) -> list[Path]:
     """The chapters' notebooks in order: all, or the wanted by number (1, 01) or name.
 
-    Raises PerflabError where there are none, ValueError for one that does not exist.
+    A page that is no chapter can be had by name. Raises PerflabError where there are no chapters,
+    ValueError for one that does not exist.
     """
-    found = sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+    found = [path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb")) if path.name != CONTENTS]
     if not found:
         raise PerflabError(
             f"No chapters in {NOTEBOOKS}. Run perflab from a clone of its repository."
@@ -86,6 +99,7 @@ def chapters(wanted: Iterable[str] = ()) -> list[Path]:
     names = {path.stem: path for path in found}
     names |= {str(int(path.stem[:2])): path for path in found}
     numbers = ", ".join(name for name in names if name.isdigit())
+    names |= {path.stem: path for path in pages()}
     chosen = []
     for name in wanted:
         key = name.removesuffix(".ipynb")
@@ -95,41 +109,78 @@ def chapters(wanted: Iterable[str] = ()) -> list[Path]:
     return sorted(set(chosen)) or found
 
 
+def pages() -> list[Path]:
+    """What the chapters lead to besides each other: the contents and the glossary."""
+    return [path for path in (NOTEBOOKS / CONTENTS, NOTEBOOKS / GLOSSARY) if path.exists()]
+
+
 def copy_chapters(folder: Path, wanted: Iterable[str] = (), fresh: bool = False) -> list[Copied]:
     """Put chapters into the folder, outputs cleared, and tell what became of each.
 
     What a reader has edited stays as it is. With `fresh` the chapter takes its place, and the
     reader's copy keeps on under another name. A copy that was run but not edited is treated so
-    whenever its chapter has changed: its figures are worth keeping.
+    whenever its chapter has changed: its figures are worth keeping. The contents and the glossary
+    come along. Links lead to what is in the folder, nowhere else.
     """
-    paths = chapters(wanted)
+    wanted = list(wanted)
+    asked = chapters(wanted)
+    along = [path for path in pages() if path not in asked]
     memory = _memory(writable(folder))
+    present = {path.name for path in [*asked, *along, *folder.glob("*.ipynb")]}
     copied = []
-    for path in paths:
-        copied.append(_copy(path, folder, memory, fresh))
-        _write(folder / MEMORY, memory)
+    for path in [*asked, *along]:
+        anew = fresh and (path in asked or not wanted)
+        copied.append(_copy(path, folder, memory, anew, present))
+        write_whole(folder / MEMORY, memory)
     return copied
 
 
-def _copy(path: Path, folder: Path, memory: dict[str, str], fresh: bool) -> Copied:
-    chapter, mine = cleared(json.loads(path.read_text("utf-8"))), folder / path.name
-    newest, theirs = fingerprint(chapter), _read(mine)
+def outdated(folder: Path) -> list[Copied]:
+    """The copies that were kept because of a reader's edits, although there is a newer chapter."""
+    memory, found = _memory(folder), []
+    for path in [*chapters(), *pages()]:
+        mine = read_notebook(folder / path.name)
+        newest = fingerprint(cleared(json.loads(path.read_text("utf-8"))))
+        known = (newest, memory.get(path.name))
+        if mine and known[0] != known[1] and fingerprint(mine) not in known:
+            found.append(Copied(path.stem, "kept", folder))
+    return found
+
+
+def _copy(
+    path: Path, folder: Path, memory: dict[str, str], fresh: bool, present: set[str]
+) -> Copied:
+    chapter = within(cleared(json.loads(path.read_text("utf-8"))), present)
+    mine = folder / path.name
+    newest, theirs = fingerprint(chapter), read_notebook(mine)
     current = fingerprint(theirs) if theirs else None
     run = theirs is not None and any(cell.get("outputs") for cell in theirs["cells"])
+    run = run and path.name != CONTENTS  # what stands there is read from the record anew
     edited = current is None or current not in (newest, memory.get(path.name))
     # Four cases: no copy yet; the chapter as it stands; the reader's edits (or what is no
     # notebook any more); an older chapter that nobody edited, or one asked for anew.
     aside, outcome = None, "new"
     if mine.exists():
-        if current == newest and not (fresh and run):
+        if theirs and current == newest and not (fresh and run):
             memory[path.name] = newest
-            return Copied(path.stem, "same")
+            _follow(mine, theirs, chapter)
+            return Copied(path.stem, "same", folder)
         if edited and not fresh:
-            return Copied(path.stem, "same" if memory.get(path.name) == newest else "kept")
+            outcome = "same" if memory.get(path.name) == newest else "kept"
+            return Copied(path.stem, outcome, folder)
         aside, outcome = _put_aside(mine) if edited or run else None, "refreshed"
-    _write(mine, chapter)
+    write_whole(mine, chapter)
     memory[path.name] = newest
-    return Copied(path.stem, outcome, aside)
+    return Copied(path.stem, outcome, folder, aside)
+
+
+def _follow(mine: Path, theirs: Notebook, chapter: Notebook) -> None:
+    """Give a copy the chapter's links where nothing else differs; its outputs stay."""
+    pairs = list(zip(theirs["cells"], chapter["cells"], strict=True))
+    if any("".join(old["source"]) != "".join(new["source"]) for old, new in pairs):
+        write_whole(
+            mine, {**theirs, "cells": [old | {"source": new["source"]} for old, new in pairs]}
+        )
 
 
 def cleared(notebook: Notebook) -> Notebook:
@@ -144,8 +195,12 @@ def cleared(notebook: Notebook) -> Notebook:
 
 
 def fingerprint(notebook: Notebook) -> str:
-    """What a reader can edit, hashed: each cell's kind and text. Running changes nothing in it."""
-    cells = [[cell["cell_type"], "".join(cell["source"])] for cell in notebook["cells"]]
+    """What a reader can edit, hashed: each cell's kind and text. Running changes nothing in it,
+    nor do links between the pages, which are not typed."""
+    cells = []
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        cells.append([cell["cell_type"], plain(text) if cell["cell_type"] == "markdown" else text])
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
@@ -175,7 +230,7 @@ def _memory(folder: Path) -> dict[str, str]:
     return memory if isinstance(memory, dict) else {}
 
 
-def _read(path: Path) -> Notebook | None:
+def read_notebook(path: Path) -> Notebook | None:
     """The reader's notebook, or None where there is none or it is no notebook any more."""
     try:
         notebook: Notebook = json.loads(path.read_text("utf-8"))
@@ -185,7 +240,7 @@ def _read(path: Path) -> Notebook | None:
     return notebook
 
 
-def _write(path: Path, content: object) -> None:
+def write_whole(path: Path, content: object) -> None:
     """Write the whole file or nothing: a reader may interrupt at any moment."""
     half = path.with_name(f".{path.name}.half")
     half.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")

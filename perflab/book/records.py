@@ -40,9 +40,17 @@ TABLES: dict[str, dict[str, type]] = {
         "caught": int,
         "sure": float,
     },
-    "answers": {"exercise": str, "at": str, "status": str, "hint": str},
+    "answers": {
+        "exercise": str,
+        "at": str,
+        "status": str,
+        "hint": str,
+        "cost": float,
+        "code": str,
+    },
 }
-LATER = {("scores", "caught"), ("scores", "sure")}  # which records of earlier versions lack
+# What records of earlier versions lack.
+LATER = {("scores", "caught"), ("scores", "sure"), ("answers", "cost"), ("answers", "code")}
 JSON_COLUMNS = {"summary", "facts", "answer"}
 PATIENCE = 10.0  # seconds to wait for another kernel that is writing
 

@@ -3,7 +3,7 @@
 import html
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
+from perflab.book.absent import NOT_RUN, says_so
 from perflab.book.readers import chapters, my_folder, writable
 from perflab.measure.machine import Machine
 
@@ -38,10 +39,12 @@ class ChapterRun:
     cells: int
     seconds: float
     error: str | None  # which cell, and the traceback's last lines
+    not_run: int = 0  # code cells that need what this machine lacks
 
     def __str__(self) -> str:
         if self.error is None:
-            return f"✓ {self.chapter}: {self.cells} cells in {self.seconds:.0f} s"
+            lacking = f", {self.not_run} of them {NOT_RUN}" if self.not_run else ""
+            return f"✓ {self.chapter}: {self.cells} cells in {self.seconds:.0f} s{lacking}"
         return f"✗ {self.chapter}: {self.error}"
 
 
@@ -89,7 +92,14 @@ def _run(chapter: str, notebook: Any, home: Path) -> ChapterRun:
     except _CellError as failed:
         error = str(failed)
     title = _title(notebook) or chapter
-    return ChapterRun(chapter, title, len(cells), time.monotonic() - began, error)
+    not_run = sum(says_so("\n".join(_texts(cell))) for _, cell in cells)
+    return ChapterRun(chapter, title, len(cells), time.monotonic() - began, error, not_run)
+
+
+def _texts(cell: Any) -> Iterator[str]:
+    """What stands under a cell, as plain text."""
+    for output in cell.outputs:
+        yield output.get("text") or output.get("data", {}).get("text/plain", "")
 
 
 class _CellError(Exception):
@@ -140,11 +150,17 @@ def _report(notebook: Any, chapter: str) -> str:
     return str(page)
 
 
+def _result(run: ChapterRun) -> str:
+    if run.error is not None:
+        return f"<pre>{html.escape(run.error)}</pre>"
+    return f"passed, {run.not_run} cells {NOT_RUN}" if run.not_run else "passed"
+
+
 def _index(runs: list[ChapterRun]) -> str:
     rows = "\n".join(
         f'<tr><td><a href="{run.chapter}.html">{html.escape(run.title)}</a></td>'
         f"<td>{run.cells}</td><td>{run.seconds:.0f}</td>"
-        f"<td>{'passed' if run.error is None else f'<pre>{html.escape(run.error)}</pre>'}</td></tr>"
+        f"<td>{_result(run)}</td></tr>"
         for run in runs
     )
     return f"""<!DOCTYPE html>

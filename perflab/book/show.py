@@ -17,7 +17,7 @@ from perflab.book.scoreboard import Line
 from perflab.book.wording import plain
 from perflab.contracts import Evidence
 
-GOOD, BAD, OPEN = "#3a7d44", "#c1440e", "#b8860b"
+GOOD, BAD, OPEN = "#3a7d44", "#c1440e", "#8f6a0a"
 WORD_COLOURS = {"holds": GOOD, "does not hold": BAD}
 QUIET = "color:var(--jp-ui-font-color2,#666)"
 CELL = "text-align:left;padding:3px 12px 3px 0;vertical-align:top"
@@ -38,6 +38,11 @@ def _put(shown: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         line(shown["text/plain"])
     else:
         display(shown, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]  # upstream
+
+
+def themed(colour: str) -> str:
+    """The colour nearer to that of the theme's own words, so that it is read on dark as well."""
+    return f"color-mix(in srgb,{colour} 70%,var(--jp-ui-font-color1,#222))"
 
 
 def badge(word: str) -> str:
@@ -120,7 +125,7 @@ def contract_table(statements: Sequence[str], found: Mapping[str, Mapping[str, E
         [
             escape(one),
             *(
-                f'<span style="color:{GOOD if checks[one].holds else BAD}">'
+                f'<span style="color:{themed(GOOD if checks[one].holds else BAD)}">'
                 f"{escape(sign(checks[one]))}</span>"
                 for checks in found.values()
             ),

@@ -15,6 +15,8 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from perflab.book.predictions import Choice, Interval, Kind, Ranking
+from perflab.book.show import themed
+from perflab.book.style import GUIDE, OURS
 from perflab.book.wording import plain
 from perflab.errors import require
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, KEPT = 640, 130, 200
 STEPS = 61  # of a logarithmic slider
+P50, P99 = themed(OURS), themed(GUIDE)
 
 
 class Live:
@@ -67,14 +70,15 @@ class Live:
         return (
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" '
             f'aria-label="{escape(self.name)}: live latency" '
-            'style="font:12px sans-serif;fill:var(--jp-ui-font-color1,#222)">'
+            'style="font:12px var(--jp-ui-font-family,sans-serif);'
+            'fill:var(--jp-ui-font-color1,#222)">'
             f'<rect width="{WIDTH}" height="4" fill="#8883"/>'
-            f'<rect width="{bar:.0f}" height="4" fill="#1f6f8b"/>'
+            f'<rect width="{bar:.0f}" height="4" style="fill:{P50}"/>'
             f'<text x="0" y="20">{text}</text>'
-            + _polyline(self._points, 2, total, highest, "#c1440e")
-            + _polyline(self._points, 1, total, highest, "#1f6f8b")
-            + f'<text x="{WIDTH}" y="36" text-anchor="end" style="fill:#c1440e">p99</text>'
-            f'<text x="{WIDTH}" y="50" text-anchor="end" style="fill:#1f6f8b">p50</text>'
+            + _polyline(self._points, 2, total, highest, P99)
+            + _polyline(self._points, 1, total, highest, P50)
+            + f'<text x="{WIDTH}" y="36" text-anchor="end" style="fill:{P99}">p99</text>'
+            f'<text x="{WIDTH}" y="50" text-anchor="end" style="fill:{P50}">p50</text>'
             f'<text x="0" y="36">{plain(highest * 1e3)} ms</text></svg>'
         )
 
@@ -86,7 +90,7 @@ def _polyline(points: Any, column: int, total: float, highest: float, colour: st
         for point in points
         if point[column] == point[column]  # a second without answers has no latency
     )
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+    return f'<polyline points="{path}" style="fill:none;stroke:{colour}" stroke-width="1.5"/>'
 
 
 def ask(kind: Kind, known: Any, keep: Callable[[Any], None]) -> None:
@@ -94,9 +98,9 @@ def ask(kind: Kind, known: Any, keep: Callable[[Any], None]) -> None:
     print(kind.question)
     asked: Any = kind  # each kind says what it has read itself
     print(
-        f"your prediction: {asked.say(known)}"
+        f"your prediction so far: {asked.say(known)}"
         if known is not None
-        else "your prediction: none yet (form below, or mine=… in the cell above)"
+        else "your prediction so far: none (form below, or mine=… in the cell above)"
     )
     form = _form(kind, known, keep)
     if form is not None:

@@ -36,6 +36,12 @@ class Live:
         low, high = np.percentile(self.simulated, [5, 95])
         return float(low), float(high)
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the live mean lies there, or within a tenth of it."""
+        low, high = self.between
+        return low / 1.1 <= self.mean <= 1.1 * high
+
 
 def balanced(policies: Sequence[str], seconds: float = 2.5) -> dict[str, Live]:
     """Each policy for so many seconds. The simulation is fed with the service times that each

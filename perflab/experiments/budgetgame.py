@@ -24,7 +24,7 @@ CHANGES = {  # letter: what, days of work
     "P": ("a connection pool", 1),
     "Z": ("compression", 1),
     "R": ("30 related products instead of 90", 1),
-    "W": ("all pages put into the cache before the doors open", 2),
+    "W": ("the cache filled before the doors open", 2),
     "L": ("a link of twice the bandwidth", 4),
     "S": ("a second web server behind a balancer", 4),
 }

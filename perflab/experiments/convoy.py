@@ -63,3 +63,11 @@ def waits(seconds: float, busy: int = 0, interval: float = 0.005, after: float =
     trace = tracer.trace
     (resident,) = trace.rss.values()
     return Waits(np.array(begin), np.array(took), (trace.time, resident.astype(float)))
+
+
+def beside(run: Waits, interval: float, busy: tuple[float, float]) -> tuple[Floats, Floats]:
+    """The median wait beside 0 and 1 computing threads, of a run in which one computed for this
+    time, and beside 2 and 4, tried here."""
+    seen = [run.median(0.0, busy[0]), run.median(*busy)]
+    seen += [waits(0.25, threads, interval).median() for threads in (2, 4)]
+    return np.array([0.0, 1.0, 2.0, 4.0]), np.array(seen)

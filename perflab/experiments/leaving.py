@@ -1,4 +1,4 @@
-"""Whoever leaves: a pool whose results nobody reads for a second, a pipeline whose consumer goes.
+"""Whoever leaves: a pool whose results nobody reads for a while, a pipeline whose consumer goes.
 
 The guide's ports wait for ever by design. Each run here lets them loose again when it has seen
 enough, by reading what they wait to hand over.
@@ -27,10 +27,10 @@ from perflab.patterns import Pipeline, WorkerPool, transform
 Floats = NDArray[np.float64]
 Line = tuple[Floats, Floats]
 Process = Callable[[Any], Any]
-JOB = 0.01  # seconds that a job waits
-PATIENCE = 1.0  # seconds until the results are read after all
+JOB = 0.008  # seconds that a job waits
+PATIENCE = 0.6  # seconds until the results are read after all
 STAGES, STEP = 3, 0.002  # a pipeline's stages, and seconds that each takes for an item
-WATCHED = 0.4  # seconds that a pipeline is watched for after its consumer has gone
+STILL, LONG = 0.25, 3.0  # seconds without an end of a thread until all that will end have; at most
 
 # ── As the contracts take them
 
@@ -80,7 +80,7 @@ def our_pool(workers: int, process: Process) -> Pool:
 
 @dataclass(frozen=True)
 class Unread:
-    """Jobs that were submitted one after the other while nobody read the results for a second."""
+    """Jobs that were submitted one after the other while nobody read the results for a while."""
 
     taken: Floats  # when each submit returned, in seconds since the first began
     waited: Floats  # how long that submit took
@@ -99,7 +99,7 @@ class Unread:
 
 
 def unread(make: Callable[[int, Process], Pool], jobs: int = 100, workers: int = 2) -> Unread:
-    """Submit so many jobs, wait a second for that to end, then read the results."""
+    """Submit so many jobs, wait for a while for that to end, then read the results."""
     pool = make(workers, lambda _: time.sleep(JOB))
     taken: list[float] = []
     waited: list[float] = []
@@ -195,7 +195,14 @@ class _Looks:
             threads = threading.active_count() - self._before
             self.seen.append((time.perf_counter(), threads, len(self.alive)))
 
-    def end(self) -> NDArray[np.float64]:
+    def end_when_still(self) -> NDArray[np.float64]:
+        """What it saw, until no thread had ended for a while."""
+        began = still = time.perf_counter()
+        threads = -1
+        while (now := time.perf_counter()) < min(still + STILL, began + LONG):
+            time.sleep(0.004)
+            if self.seen and self.seen[-1][1] != threads:
+                threads, still = self.seen[-1][1], now
         self._leaving.set()
         self._thread.join()
         return np.array(self.seen).T
@@ -225,8 +232,7 @@ def left(
     if stop:
         stopping()
     del flowing, output, stopping  # nobody knows it any more
-    time.sleep(WATCHED)
-    moments, threads, held = looks.end()
+    moments, threads, held = looks.end_when_still()
     free()
     began = taken[0]
     latency = np.array(came) - np.array(taken[: len(came)])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import psycopg
 
 WORKERS, FURTHER = 2, 10
-MOST, PATIENCE = 40, 20.0  # workers started in all; seconds
+MOST, PATIENCE = 40, 30.0  # workers started in all; seconds
 SCHEMA = """
     DROP TABLE IF EXISTS jobs, delivered;
     CREATE TABLE jobs (id integer PRIMARY KEY);

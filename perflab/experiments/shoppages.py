@@ -44,7 +44,7 @@ OPTIONS = "PERFLAB_SHOP_PAGES"
 PLAIN, INDEXED = "plain", "indexed"
 INDEXES = ("order_items (product_id, order_id)", "order_items (order_id)",
            "products (category, sold)", "orders (user_id)")  # fmt: skip
-ORDERS, RELATED = 30, 90  # rows on a page: what was ordered last, products of the same category
+ORDERS, RELATED = 20, 90  # rows on a page: what was ordered last, products of the same category
 MOST_RELATED = 500
 TTL = 3_600.0  # seconds: longer than an experiment, so that a busy machine has as many hits
 

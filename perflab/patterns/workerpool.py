@@ -4,7 +4,10 @@ What it is for: to wait for many things at once with few threads, and to pass an
 whoever causes it (`submit` waits) instead of piling it up in memory.
 
 It is a `concurrent.futures.Executor`, and finishes what it took: every task that `submit` returned
-is run, or was cancelled, or is handed back by `stop(drain=False)`; one of them, and once.
+is run, or was cancelled, or is handed back by `stop(drain=False)`; one of them, and once. It takes
+no other executor to work on: what it adds are threads and a bounded line. Where calls are to run on
+other processes or machines, their executor (Dask's `Client.get_executor()`) stands in its place,
+and `Pipeline` bounds what is under way there.
 
 The races it must win, and how:
 

@@ -2,6 +2,7 @@
 
 import cProfile
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 from line_profiler import LineProfiler
@@ -70,6 +71,14 @@ def test_the_table_by_line_shows_the_source_and_its_hits():
     table = time_by_line(profiler).set_index("line")
     assert table.loc["price = gross(net)", "hits"] == 100
     assert "/" not in table.to_string()
+
+
+def test_a_lines_share_is_its_part_of_the_functions_time():
+    """Thirty of 120 ticks are a quarter."""
+    stats = SimpleNamespace(timings={(__file__, 1, "page"): [(1, 1, 30), (2, 5, 90)]}, unit=1e-3)
+    table = time_by_line(SimpleNamespace(get_stats=lambda: stats))
+    assert table["ms"].tolist() == [30, 90]
+    assert table["% of function"].tolist() == [25, 75]
 
 
 def test_the_line_that_allocated_is_told_by_its_source():

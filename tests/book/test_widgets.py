@@ -113,7 +113,7 @@ def test_a_script_has_no_live_figure(script, capsys):
 def test_a_form_begins_with_what_is_known_and_keeps_what_is_chosen(page, capsys, kind, known):
     """Pressing the button keeps the answer and says so."""
     form, kept = asked(kind, page, known)
-    assert f"your prediction: {kind.say(known)}" in capsys.readouterr().out
+    assert f"your prediction so far: {kind.say(known)}" in capsys.readouterr().out
     one(form, ipywidgets.Button).click()
     if kind is MS:
         assert kept[0] == pytest.approx(known, rel=0.06)  # the slider's nearest steps
@@ -126,7 +126,7 @@ def test_a_form_begins_with_what_is_known_and_keeps_what_is_chosen(page, capsys,
 def test_a_form_begins_somewhere_without_an_answer(page, capsys, kind):
     """What it begins with would be an answer, but is none until the button is pressed."""
     form, kept = asked(kind, page)
-    assert "none yet" in capsys.readouterr().out
+    assert "so far: none" in capsys.readouterr().out
     assert kept == []
     one(form, ipywidgets.Button).click()
     assert kind.read(kept[0]) == kept[0]

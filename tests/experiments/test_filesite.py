@@ -2,18 +2,12 @@
 
 import pytest
 
-from perflab.errors import MissingProgramError
 from perflab.experiments.filesite import fetch, filesite
 from perflab.systems import link
-from perflab.systems.programs import program
 
 
 @pytest.fixture(scope="module")
 def site():
-    try:
-        program("nginx")
-    except MissingProgramError as missing:
-        pytest.skip(str(missing))
     with filesite(12, size=500) as running:
         yield running
 

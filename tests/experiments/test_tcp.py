@@ -2,6 +2,7 @@
 
 import pytest
 
+from perflab.errors import OtherSystemError
 from perflab.experiments import ports, tcp
 
 linux = pytest.mark.skipif(not tcp.LINUX, reason="Linux's own behaviour")
@@ -49,11 +50,26 @@ def test_who_closes_first_keeps_the_port():
     assert ports.left_behind(25) == 25
 
 
+@linux
 def test_with_few_ports_connecting_fails_at_once():
-    """As many connect as there are ports; where the kernel cannot be told, it says None."""
-    became = ports.with_few_ports(5, 7)
-    if became is not None:
-        assert became == ["connected"] * 5 + ["EADDRNOTAVAIL"] * 2
+    """As many connect as there are ports."""
+    try:
+        became = ports.with_few_ports(5, 7)
+    except OtherSystemError as too_old:
+        pytest.skip(str(too_old))
+    assert became == ["connected"] * 5 + ["EADDRNOTAVAIL"] * 2
+
+
+@pytest.mark.parametrize("tried", [ports.left_behind, ports.with_few_ports])
+def test_what_is_linuxs_own_is_tried_nowhere_else(tried, monkeypatch):
+    """Neither a number nor a yes: an error that says whose behaviour it is."""
+    monkeypatch.setattr(tcp, "LINUX", True)
+    assert tcp.on_linux(False) is False
+    monkeypatch.setattr(tcp, "LINUX", False)
+    with pytest.raises(OtherSystemError, match="Linux"):
+        tried()
+    with pytest.raises(OtherSystemError, match="Linux"):
+        tcp.on_linux(True)
 
 
 def test_an_idle_connection_that_the_server_closed_answers_nobody():

@@ -56,6 +56,13 @@ def test_times_come_for_both(both):
     assert all(0 < seconds < 60 for seconds in both.seconds(ORDERS, (500,), times=2))
 
 
+def test_no_statement_is_prepared_however_often_it_is_asked(both):
+    """A plan for all values would be another than the one that is shown."""
+    both.seconds(ORDERS, (500,), times=9)
+    left = both.postgres.execute("SELECT statement FROM pg_prepared_statements").fetchall()
+    assert left == []
+
+
 def test_three_ways_fetch_the_same_items(both):
     """N+1, join and batches differ in queries, and on a link in round trips."""
     fetching = Fetching(runner(both.postgres), first=5)

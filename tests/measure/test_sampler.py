@@ -105,3 +105,13 @@ def test_a_stack_without_end_is_cut():
     (stack,) = scripted([(1, *(f"f{n}" for n in range(1000)))]).seconds
     assert len(stack) == 200
     assert stack[-1] == "app.f999"
+
+
+def test_who_waits_is_charged_with_the_wait():
+    """By the clock on the wall, not by the processor's: a page that waits is slow as well."""
+    sampler = Sampler(frames=lambda: {-1: frame("wait")})
+    sampler.look()
+    before = sum(sampler.profile.seconds.values())
+    threading.Event().wait(0.02)
+    sampler.look()
+    assert sum(sampler.profile.seconds.values()) - before >= 0.019

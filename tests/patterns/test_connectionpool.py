@@ -52,6 +52,22 @@ def test_what_one_left_undone_the_next_does_not_see(tmp_path):
         connection.execute("SELECT 1")
 
 
+def test_one_whose_ping_raises_is_not_lent():
+    """That is how a driver says that its server is gone; another is opened in its place."""
+
+    def ask(thing):
+        if not thing.alive:
+            raise OSError("gone")
+
+    pool = ConnectionPool(Factory(), 1, ping=ask)
+    with pool.acquire() as first:
+        first.alive = False
+    with pool.acquire() as second:
+        assert second is not first
+        assert first.closed
+    assert pool.stats().broken == 1
+
+
 def test_one_that_cannot_be_rolled_back_is_closed():
     """Nothing is raised by giving it back; the next caller gets a new one."""
 

@@ -74,7 +74,7 @@ class Learning:
         )
 
     def ended(self, server, seconds):
-        self.each[server] += 0.1 * (seconds - self.each[server])
+        self.each[server] += 0.2 * (seconds - self.each[server])
 
 
 class RoundRobin:
@@ -162,7 +162,7 @@ SOLUTIONS = {1: payments.SOLUTION, 2: indexes, 3: Learning, 4: honest}
 WRONG = {
     1: payments.WRONG,
     2: {
-        without_the_order: "order_items is still read",
+        without_the_order: "Which column does that query know",
         columns_turned: "order_items is still read",
         without_the_category: "products is still read",
         product_alone: "Which index has them in order",

@@ -233,7 +233,7 @@ class StartsAgain(Mended):
 
 
 def ticks_beside(job):
-    """How many times a second thread got the lock while the job ran."""
+    """How many times a second thread got the lock in the first half of the job."""
     moments, leaving = [], threading.Event()
 
     def tick():
@@ -249,7 +249,7 @@ def ticks_beside(job):
     end = time.perf_counter()
     leaving.set()
     ticker.join()
-    return sum(begin < moment < end for moment in moments)
+    return sum(begin < moment < (begin + end) / 2 for moment in moments)
 
 
 def by_ticks(jobs):
@@ -274,8 +274,8 @@ def all_that_compute(jobs):
     return found
 
 
-def any_tick_is_enough(jobs):
-    return {letter for letter, job in jobs.items() if max(ticks_beside(job) for _ in range(3)) == 0}
+def learnt_by_heart(jobs):
+    return {"A", "C", "D", "F"}
 
 
 SOLUTIONS = {1: little, 2: window, 3: Mended, 4: by_ticks}
@@ -306,6 +306,6 @@ WRONG = {
     4: {
         nobody: "got away",
         all_that_compute: "lets others run beside it",
-        any_tick_is_enough: "got away",
+        learnt_by_heart: "second thread tick",
     },
 }

@@ -32,8 +32,16 @@ SERVERS = """
     Path(use(scratch()), "file").write_text("…")
 """
 DASK = "use(cluster(2))"
+DATABASES = """
+    from perflab.experiments.twodatabases import TwoDatabases
+    from perflab.systems import shop
+    use(TwoDatabases(shop(1_000)))
+"""
+# At the least: the kernel, the servers with their supervisors, Dask's workers.
+PROCESSES = {SERVERS: 10, DASK: 5, DATABASES: 4}
 MOMENTS = [(SERVERS, 0.05), (SERVERS, 0.3), (SERVERS, 0.6), (SERVERS, 1.0), (SERVERS, None),
-           (DASK, 0.7), (DASK, 1.4), (DASK, 2.1), (DASK, None)]  # fmt: skip
+           (DASK, 0.7), (DASK, 1.4), (DASK, 2.1), (DASK, None),
+           (DATABASES, 1.2), (DATABASES, None)]  # fmt: skip
 
 
 def left(folder):
@@ -74,7 +82,7 @@ def test_nothing_is_left_of_a_killed_kernel(use, moment, folder):
             assert kernel.stdout.readline() == "begins\n"
             if moment is None:
                 assert kernel.stdout.readline() == "ready\n"
-                assert len(left(folder)) >= 5  # at the least a supervisor and a cluster of four
+                assert len(left(folder)) >= PROCESSES[use]
                 assert list(folder.iterdir())
             else:
                 with pytest.raises(subprocess.TimeoutExpired):  # any moment will do

@@ -16,7 +16,7 @@ from processes import gone, owner_of
 from perflab.contracts.threads import eventually
 from perflab.errors import ServerError
 from perflab.systems import servers, supervisor
-from perflab.systems.servers import HOST, Server
+from perflab.systems.servers import HOST, Server, scratch
 
 # Answers each connection with its process id; stdlib alone, so that it starts fast.
 ECHO = """
@@ -337,3 +337,19 @@ def test_an_end_that_comes_right_after_the_start_is_heeded(tmp_path):
     )
     ends = told.stdout.decode().splitlines()[1::2]
     assert ends == [f"{number} exited -{signal.SIGTERM:d}" for number in range(40)]
+
+
+def test_a_scratch_folder_lasts_as_long_as_its_block():
+    """It is there to write into, and gone with all that is in it, after an error too."""
+
+    def fails():
+        with scratch() as folder:
+            (folder / "below").mkdir()
+            (folder / "below" / "file").write_text("…")
+            folders.append(folder)
+            raise ZeroDivisionError
+
+    folders = []
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert not folders[0].exists()

@@ -171,7 +171,9 @@ def _never_stale(answer: Answer) -> Judgement:
         )
         return Judgement("wrong", hint, tried)
     if all(passed for _, passed, _ in tried):
-        return Judgement("right", "No order of all that were tried leaves a stale value.", tried)
+        steps = _alone(reader, Shop()) + _alone(partial(writer, value=1), Shop())
+        hint = "No order of all that were tried leaves a stale value."
+        return Judgement("right", hint, tried, steps + 2)  # each ends with a step of its own
     hint = (
         "A load from before an update comes home after it. Take the ticket before you load, and "
         "store only under it; let the writer delete after it has written, so that every ticket "

@@ -24,7 +24,7 @@ LAST = """
     SELECT users.name, orders.total, orders.created_at, last.quantity,
         (SELECT sum(quantity) FROM order_items WHERE order_id = orders.id)
     FROM (SELECT order_id, quantity FROM order_items WHERE product_id = ?
-          ORDER BY order_id DESC, id DESC LIMIT 30) AS last
+          ORDER BY order_id DESC, id DESC LIMIT 20) AS last
     JOIN orders ON orders.id = last.order_id JOIN users ON users.id = orders.user_id
     ORDER BY orders.id DESC
 """
@@ -63,8 +63,11 @@ def _indexes(answer: Answer) -> Judgement:
     ]
     if scanned:
         hint = f"{scanned[0]} is still read from end to end. What does the page look for in it?"
+    elif any("ANY(" in node.text for plan in plans for node in plan.nodes):
+        hint = "For each order, order_items is searched by the second column of an index, through "
+        hint += "all values of the first. Which column does that query know?"
     elif steps > MOST_STEPS:
-        hint = "All that was ever ordered of a product is fetched and sorted, for thirty rows. "
+        hint = "All that was ever ordered of a product is fetched and sorted, for twenty rows. "
         hint += "Which index has them in order already?"
     elif entries > BUDGET:
         hint = f"An order writes {entries} entries. An index on what changes with each order is "

@@ -39,6 +39,7 @@ def counting(db: sqlite3.Connection) -> Iterator[list[int]]:
 
 def _find(answer: Answer) -> Judgement:
     tried: list[Tried] = []
+    most = 0
     with closing(shop().copy()) as db:
         new = "INSERT INTO users (email, name, status, created_at) VALUES (?, '', 'active', '')"
         db.executemany(new, [(email,) for email in ADDED])
@@ -55,13 +56,13 @@ def _find(answer: Answer) -> Judgement:
             tried.append((f"«{beginning}»", right, f"{len(got):,} of {len(wanted):,} addresses"))
             if not right:
                 return Judgement("wrong", _find_hint(beginning, got, wanted, added), tuple(tried))
-            few = steps[0] <= MOST_STEPS
+            few, most = steps[0] <= MOST_STEPS, max(most, steps[0])
             tried.append((f"«{beginning}», steps", few, f"{steps[0]:,} of {MOST_STEPS}"))
             if not few:
                 hint = "It still looks at every row: look at EXPLAIN QUERY PLAN for a SCAN. Which "
                 hint += "comparison is the index built for, and which does the query make?"
                 return Judgement("wrong", hint, tuple(tried))
-    return Judgement("right", "Each call goes down one index.", tuple(tried), MOST_STEPS)
+    return Judgement("right", "Each call goes down one index.", tuple(tried), most)
 
 
 def _find_hint(beginning: str, got: Sequence[Any], wanted: Sequence[str], added: str) -> str:
@@ -128,6 +129,7 @@ def write_steps(db: sqlite3.Connection) -> int:
 
 def _orders_page(answer: Answer) -> Judgement:
     tried: list[Tried] = []
+    taken = 0
     with closing(shop().copy()) as db:
         users, bare = some_users(db), write_steps(db)
         if answer(CountingDatabase(db), users[0]) is None:
@@ -138,6 +140,7 @@ def _orders_page(answer: Answer) -> Judgement:
             asked = CountingDatabase(db)
             with counting(db) as steps:
                 got = answer(asked, user)
+            taken += steps[0]
             checks = (
                 (f"user {user}: the page", _normal(got) == wanted, f"{len(wanted)} orders"),
                 ("queries", asked.queries <= QUERIES, f"{asked.queries} of {QUERIES}"),
@@ -156,7 +159,9 @@ def _orders_page(answer: Answer) -> Judgement:
                 f"A write now takes {cost:.1f}× the steps. Which of your indexes does no query use?"
             )
             return Judgement("wrong", hint, tuple(tried))
-    return Judgement("right", "Few queries, nothing twice, and writes stay cheap.", tuple(tried))
+    return Judgement(
+        "right", "Few queries, nothing twice, and writes stay cheap.", tuple(tried), taken
+    )
 
 
 PAGE_HINTS = (
@@ -215,7 +220,7 @@ def _home(answer: Answer) -> Judgement:
     for (_, right, found), hint in zip(checks, HOME_HINTS, strict=True):
         if not right:
             return Judgement("wrong", hint.format(found), checks)
-    return Judgement("right", f"{share:.0f} % move, where 20 % have to.", checks)
+    return Judgement("right", f"{share:.0f} % move, where 20 % have to.", checks, share)
 
 
 HOME_HINTS = (

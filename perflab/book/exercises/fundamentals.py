@@ -78,7 +78,7 @@ def _difference(wanted: Any, got: Any) -> str:
 
 def _faster(answer: Answer) -> Judgement:
     tried: list[Tried] = []
-    ratios = []
+    ratios, taken = [], 0
     for seed in (11, 12, 13):
         wanted, slow = looks(sold, seed)
         got, fast = looks(answer, seed)
@@ -86,6 +86,7 @@ def _faster(answer: Answer) -> Judgement:
             return Judgement("not attempted", "Return the list of (product, count).")
         same = bool(got == wanted)
         ratios.append(slow / max(fast, 1))
+        taken += fast
         tried.append((f"same output, orders {seed}", same, _difference(wanted, got)))
         tried.append(("looks at keys", slow >= 5 * fast, f"{slow:,} → {fast:,}"))
         if not same:
@@ -96,14 +97,14 @@ def _faster(answer: Answer) -> Judgement:
             return Judgement("wrong", hint, tuple(tried))
     gain = min(ratios)
     if gain < 1.05:
-        return Judgement("wrong", "Right, and not faster at all: same looks.", tuple(tried), gain)
+        return Judgement("wrong", "Right, and not faster at all: same looks.", tuple(tried))
     if gain < 5:
         hint = (
             f"{gain:.1f}× fewer looks. You mended a stage; the others now take most of the rest. "
             "Count the looks of each stage, and begin with the largest."
         )
-        return Judgement("wrong", hint, tuple(tried), gain)
-    return Judgement("right", f"{gain:.0f}× fewer looks at keys.", tuple(tried), gain)
+        return Judgement("wrong", hint, tuple(tried))
+    return Judgement("right", f"{gain:.0f}× fewer looks at keys.", tuple(tried), taken)
 
 
 # ── 3: the highest rate

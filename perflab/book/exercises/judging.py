@@ -21,7 +21,8 @@ Tried = tuple[str, bool, str]
 @dataclass(frozen=True)
 class Judgement:
     """`status` is "right", "wrong", "not attempted" or "refused"; `tried` holds what was tested:
-    (statement, passed, what was found). `measure` tells by how much a right answer is right."""
+    (statement, passed, what was found). `measure` is what a right answer took, less is better; what
+    it counts, and what the model answer took, stands in data/costs.csv."""
 
     status: str
     hint: str = ""

@@ -63,7 +63,7 @@ def _store(answer: Answer) -> Judgement:
             f"{each:.0f} bytes a record. A record that is an object of its own takes that much by "
             "itself, and its numbers are objects too. What holds numbers without objects?"
         )
-        return Judgement("wrong", hint, tuple(tried), each)
+        return Judgement("wrong", hint, tuple(tried))
     return Judgement("right", f"{each:.0f} bytes a record.", tuple(tried), each)
 
 
@@ -100,6 +100,7 @@ def some_messages(seed: int, count: int = 3_000) -> bytes:
 
 def _urgent(answer: Answer) -> Judgement:
     tried: list[Tried] = []
+    most = 0
     for seed in (61, 62):
         data = some_messages(seed)
         wanted = [b"!%04d" % at for at in range(3_000) if at % 500 == 77]
@@ -133,12 +134,13 @@ def _urgent(answer: Answer) -> Judgement:
             )
             return Judgement("wrong", hint, tuple(tried))
         extra = seen.peak_bytes - len(data)
+        most = max(most, extra)
         slim = extra < len(data) / 2
         tried.append(("at most half the data again, at the peak", slim, f"{extra / 1e3:,.0f} kB"))
         if not slim:
             hint = "At its peak it held the data, or most of it, a second time. Go through it once."
             return Judgement("wrong", hint, tuple(tried))
-    return Judgement("right", "It copies what it keeps, and nothing else.", tuple(tried))
+    return Judgement("right", "It copies what it keeps, and nothing else.", tuple(tried), most)
 
 
 def _parsed(answer: Answer, seed: int) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried
 
-SERVERS, JOBS = 4, 4_000
+SERVERS, JOBS = 4, 6_000
 
 
 class _Least:
@@ -29,13 +29,13 @@ class _Least:
 @dataclass(frozen=True)
 class _Balanced:
     mean: float
-    late_share: float  # of the last server, among the last quarter of the jobs
+    late_share: float  # of the slow one, among the last quarter of the jobs
 
 
 def _balanced(make: Any, slow: float, seed: int, heals: bool = False) -> _Balanced:
-    """Four servers, the last so many times as slow, until half-time where it heals. ValueError
+    """Four servers, one of them so many times as slow, until half-time where it heals. ValueError
     where a choice is no server."""
-    rng = np.random.default_rng([seed, 7])
+    rng, patient = np.random.default_rng([seed, 7]), seed % SERVERS
     capacity = SERVERS - 1 + 1 / slow
     arrivals = np.cumsum(rng.exponential(1 / (0.7 * capacity), JOBS)).tolist()
     work = rng.exponential(size=JOBS).tolist()
@@ -50,13 +50,13 @@ def _balanced(make: Any, slow: float, seed: int, heals: bool = False) -> _Balanc
         server = one.choose(tuple(jobs))
         if not isinstance(server, int | np.integer) or not 0 <= server < SERVERS:
             raise ValueError(f"choose returned {server!r}, not a number from 0 to {SERVERS - 1}")
-        ill = server == SERVERS - 1 and not (heals and number >= JOBS / 2)
+        ill = server == patient and not (heals and number >= JOBS / 2)
         free[server] = max(now, free[server]) + takes * (slow if ill else 1.0)
         jobs[server] += 1
         heapq.heappush(leaving, (free[server], int(server), free[server] - now))
         waits.append(free[server] - now)
         chosen.append(server)
-    late = np.array(chosen[-JOBS // 4 :]) == SERVERS - 1
+    late = np.array(chosen[-JOBS // 4 :]) == patient
     return _Balanced(float(np.mean(waits[JOBS // 10 :])), float(late.mean()))
 
 
@@ -64,7 +64,7 @@ def _balancer(answer: Answer) -> Judgement:
     if not isinstance(answer, type):  # a function: whatever it does comes through here
         answer(SERVERS)
     answer(SERVERS).choose((0,) * SERVERS)  # and what a stub raises here
-    seeds, tried = (1, 2, 3), list[Tried]()
+    seeds, tried = (1, 2, 3, 4), list[Tried]()
     for slow, most, hint in (
         (1.0, 1.25, "Four servers alike, and it is much worse than fewest jobs first: look at the "
                     "jobs that each one has, too."),
@@ -80,8 +80,8 @@ def _balancer(answer: Answer) -> Judgement:
         if ratio > most:
             return Judgement("wrong", hint, tuple(tried))
     share = min(_balanced(answer, 10.0, seed, heals=True).late_share for seed in seeds)
-    tried.append(("healed: share of the jobs that it gets", share >= 0.12, f"{share:.0%} ≥ 12 %"))
-    if share < 0.12:
+    tried.append(("healed: share of the jobs that it gets", share >= 0.1, f"{share:.0%} ≥ 10 %"))
+    if share < 0.1:
         hint = "The slow server was well again at half-time, and hardly gets a job: who is never "
         hint += "asked cannot show it. Ask it now and then."
         return Judgement("wrong", hint, tuple(tried))

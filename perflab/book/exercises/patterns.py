@@ -54,7 +54,8 @@ def _retry(answer: Answer) -> Judgement:
         tried.append((statement, holds, found))
         if not holds:
             return Judgement("wrong", hint, tuple(tried))
-    return Judgement("right", "It helps where it can, and an outage hardly feels it.", tuple(tried))
+    hint = "It helps where it can, and an outage hardly feels it."
+    return Judgement("right", hint, tuple(tried), _calls_each(answer(), 5_000))
 
 
 def _retry_cases(answer: Answer) -> Iterable[tuple[str, bool, str, str]]:
@@ -81,10 +82,15 @@ def _retry_cases(answer: Answer) -> Iterable[tuple[str, bool, str, str]]:
     yield from _outage("an outage after 20,000 good requests", rested, 2_000)
 
 
-def _outage(name: str, retry: Any, requests: int) -> Iterable[tuple[str, bool, str, str]]:
+def _calls_each(retry: Any, requests: int) -> float:
+    """Calls for each request while every call fails."""
     down = _Dependency(_always)
     _good(retry, down, requests)
-    each = down.calls / requests
+    return down.calls / requests
+
+
+def _outage(name: str, retry: Any, requests: int) -> Iterable[tuple[str, bool, str, str]]:
+    each = _calls_each(retry, requests)
     after = "good" in name
     hint = f"In an outage it makes {each:.2f} calls for each request. "
     hint += (

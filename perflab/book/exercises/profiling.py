@@ -118,7 +118,7 @@ def _histogram(answer: Answer) -> Judgement:
         hint = hint or _close(second, parts[1], "the other one after it", tried)
     if hint:
         return Judgement("wrong", hint, tuple(tried))
-    return Judgement("right", "Within 1 %, and it merges.", tuple(tried))
+    return Judgement("right", "Within 1 %, and it merges.", tuple(tried), held)
 
 
 def _counted(one: Any, requests: int, held: int, tried: list[Tried]) -> str:

@@ -52,6 +52,7 @@ def held_against(live: Mapping[str, Live]) -> pd.DataFrame:
             "mean response, live (ms)": f"{1e3 * one.mean:.0f}",
             "simulated (ms)": f"{1e3 * low:.0f}–{1e3 * high:.0f}",
             "live ÷ simulated": f"{one.mean / one.simulated.mean():.2f}",
+            "agrees": "yes" if one.agrees else "no",
         }
     return pd.DataFrame(rows).T
 

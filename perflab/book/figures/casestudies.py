@@ -162,7 +162,7 @@ def accounts(
                 "the guide": guide,
                 "before": f"{before:,.3g}" if before < 100 else f"{before:,.0f}",
                 "after": f"{after:,.3g}" if after < 100 else f"{after:,.0f}",
-                "change": f"{100 * (after / before - 1):+.0f} %",
+                "change": f"{100 * (after / before - 1):+.1f} %",
             }
             for name, guide, before, after in rows
         }

@@ -1,6 +1,6 @@
 """Chapter 6's figures. Each title is computed from the result that it stands above."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from perflab.experiments.absorbing import Absorbed
 from perflab.experiments.convoy import WAIT, Waits
 from perflab.experiments.heartbeat import Heart
 from perflab.experiments.leaving import Left, Unread
+from perflab.experiments.scaling import Law
 from perflab.experiments.workercounts import Run, bound
 
 Floats = NDArray[np.float64]
@@ -49,9 +50,7 @@ def scaling(ch: Chapter, runs: Mapping[str, Sequence[Run]]) -> None:
     )
 
 
-def knee(
-    ch: Chapter, measured: Sequence[Run], fits: Mapping[str, Callable[[float], float]]
-) -> None:
+def knee(ch: Chapter, measured: Sequence[Run], laws: Mapping[str, Law]) -> None:
     """6.2: live points under the bound, and what fits of a law to a model expect."""
     most = measured[-1].workers
     workers = np.arange(1.0, most + 1)
@@ -59,12 +58,13 @@ def knee(
         "bound": (workers, np.array([bound(float(n)) for n in workers])),
         "measured": (_workers(measured), np.array([one.rate for one in measured])),
     }
-    for name, fit in fits.items():
-        lines[name] = (workers, np.array([fit(float(n)) for n in workers]))
-    expected = ", ".join(f"{fit(most) / bound(most):.1f}× ({name})" for name, fit in fits.items())
+    lines |= {name: (workers, law(workers)) for name, law in laws.items()}
+    expected = ", ".join(
+        f"{float(law(most)) / bound(most):.1f}× ({name})" for name, law in laws.items()
+    )
     ch.figure(
         "6.2",
-        f"With {most} workers, so many times what is possible expects the law: {expected}",
+        f"Expectations of {most} workers ÷ what is possible: {expected}",
         "workers",
         [Panel("throughput (jobs/s)", lines, height=2.0, points=["measured"])],
     )

@@ -26,7 +26,7 @@ def hang(ch: Chapter, ordeals: Mapping[str, Ordeal], hung: tuple[float, float]) 
     waits = {NAMES[name]: f"{ms:,.3g} ms" for name, ms in p90_while_it_hangs(ordeals, hung).items()}
     ch.figure(
         "9.1",
-        f"The other page while the dependency hangs: p90 {waits['no guard']} without protection, "
+        f"While it hangs, the other page's p90 is {waits['no guard']} without protection, "
         f"{waits[GUIDES]} with the guide's breaker, {waits['ours']} with ours, "
         f"{waits['bulkhead']} with a bulkhead",
         SINCE_START,

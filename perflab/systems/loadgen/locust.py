@@ -23,6 +23,7 @@ from perflab.errors import LoadError, require
 from perflab.systems.loadgen.scenario import Scenario
 from perflab.systems.loadgen.target import origin
 from perflab.systems.loadgen.workload import Closed, Floats, whole
+from perflab.systems.servers import scratch
 
 MOST_TIMES = 500_000  # start times in one file: 5 MB of text
 STARTING = 60.0  # seconds that Locust has beside the run itself, for its start and its end
@@ -147,10 +148,10 @@ def run_locust(scenario: Scenario, target: Any, workers: int = 2) -> LocustResul
     require(isinstance(scenario, Scenario), "scenario", scenario, "a Scenario")
     if isinstance(scenario.workload, Closed):
         workers = min(workers, scenario.workload.users)
-    with tempfile.TemporaryDirectory() as folder:
-        write(scenario, Path(folder, "scenario.py"))
-        _run(Path(folder), host, workers, _longest(scenario))
-        return _read(sorted(Path(folder).glob("*.f8")), workers)
+    with scratch() as folder:
+        write(scenario, folder / "scenario.py")
+        _run(folder, host, workers, _longest(scenario))
+        return _read(sorted(folder.glob("*.f8")), workers)
 
 
 def _longest(scenario: Scenario) -> float:

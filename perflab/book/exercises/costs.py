@@ -1,0 +1,49 @@
+"""What a right answer takes, beside what the model answer took on the reference machine.
+
+data/costs.csv has a row for each exercise that counts something: what is counted, and the model
+answer's count. The model answers themselves are nowhere in the package.
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+
+from perflab.book.readers import ROOT
+from perflab.book.wording import plain
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an answer took: less is better."""
+
+    counted: str  # what is counted: «looks at keys»
+    here: float
+    model: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times what the model answer takes."""
+        return self.here / self.model
+
+    def __str__(self) -> str:
+        return (
+            f"{plain(self.here)} {self.counted}; the model answer takes {plain(self.model)}: "
+            f"{plain(self.ratio)} times as much"
+        )
+
+
+@cache
+def models() -> dict[str, tuple[str, float]]:
+    """By exercise, such as «1.2»: what is counted, and the model answer's count."""
+    with open(ROOT / "data" / "costs.csv", newline="", encoding="utf-8") as file:
+        return {
+            row["exercise"]: (row["counted"], float(row["model"])) for row in csv.DictReader(file)
+        }
+
+
+def cost_of(exercise: str, status: str, measure: float | None) -> Cost | None:
+    """The cost of an answer, if it is right and something is counted in this exercise."""
+    if status != "right" or measure is None or exercise not in models():
+        return None
+    counted, model = models()[exercise]
+    return Cost(counted, measure, model)
