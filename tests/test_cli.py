@@ -191,6 +191,81 @@ def test_perflab_my_moves_the_readers_folder(monkeypatch: pytest.MonkeyPatch, tm
     assert readers.my_folder() == readers.ROOT / "my"
 
 
+def typed(path: Path, word: str) -> dict:
+    """The notebook with a word of the reader's own in its first cell of code."""
+    content = json.loads(path.read_text())
+    cell = next(one for one in content["cells"] if one["cell_type"] == "code")
+    return content | {"cells": [one | {"source": word} if one is cell else one
+                                for one in content["cells"]]}  # fmt: skip
+
+
+def test_lab_twice_with_an_update_in_between_loses_nothing(
+    book: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Edited, run, untouched, and a page of the reader's own: each as it should be after `lab`,
+    and the command that `lab` names takes the newer chapter and keeps the edited one."""
+    mine, started = book / "my", []
+
+    def become(program, command, environment):
+        started.append(command)
+        raise SystemExit(0)  # nothing after it is reached
+
+    def lab() -> None:
+        with pytest.raises(SystemExit):
+            cli.main(["lab", "--no-browser"])
+
+    monkeypatch.setattr(cli.os, "execve", become)
+    monkeypatch.setattr(cli.os, "chdir", lambda folder: None)
+    for name in ("00-contents", "03-three", "glossary"):
+        put(book / "notebooks" / f"{name}.ipynb", notebook("progress()"))
+    lab()
+    assert "--LabApp.default_url=/lab/tree/00-contents.ipynb" in started[0]
+    put(mine / "01-one.ipynb", typed(mine / "01-one.ipynb", "my own"))
+    put(mine / "02-two.ipynb", notebook("2 + 2", outputs=True))
+    put(mine / "my-notes.ipynb", notebook("notes"))
+    (mine / "book.db").write_bytes(b"")
+    before = {path.name: path.read_text() for path in mine.iterdir() if path.is_file()}
+    capsys.readouterr()
+    for name in ("01-one", "02-two", "03-three"):
+        put(book / "notebooks" / f"{name}.ipynb", notebook("newer"))
+    lab()
+    said = capsys.readouterr().out
+    assert (mine / "01-one.ipynb").read_text() == before["01-one.ipynb"]
+    assert code(mine / "02-two.ipynb") == code(mine / "03-three.ipynb") == ["newer"]
+    assert (mine / f"02-two.{date.today()}.ipynb").read_text() == before["02-two.ipynb"]
+    assert (mine / "my-notes.ipynb").read_text() == before["my-notes.ipynb"]
+    shown = json.loads((mine / "00-contents.ipynb").read_text())["cells"][1]["outputs"][0]["data"]
+    (command,) = set(re.findall("«python .* (copy [^»]*)»", said + shown["text/plain"]))
+    assert shown["text/plain"].count("«python") == said.count("«python") == 1
+    assert cli.main(command.split()) == 0
+    assert code(mine / "01-one.ipynb") == ["newer"]
+    assert (mine / f"01-one.{date.today()}.ipynb").read_text() == before["01-one.ipynb"]
+    capsys.readouterr()
+    lab()
+    assert "kept" not in capsys.readouterr().out
+    assert len(list(mine.glob("0[123]*.ipynb"))) == 5
+
+
+def test_links_of_a_hand_out_lead_to_what_is_in_it(book: Path):
+    """Two chapters of three: the third is named without a link; it is linked once it is there, and
+    what a reader has run in between keeps its outputs."""
+    for at, path in enumerate(sorted((book / "notebooks").glob("0*.ipynb"))):
+        linked = notebook("1")
+        other = ("02-two", "01-one")[at]
+        linked["cells"][0]["source"] = f"[the other]({other}.ipynb)\n\n# A chapter"
+        put(path, linked)
+    copy_chapters(book / "out", ["1"])
+    head = json.loads((book / "out" / "01-one.ipynb").read_text())["cells"][0]["source"]
+    assert head.startswith("the other\n")
+    ran = notebook("1")
+    ran["cells"][0]["source"] = head
+    put(book / "out" / "01-one.ipynb", ran)
+    assert str(copy_chapters(book / "out")[0]) == "01-one: as it was"
+    found = json.loads((book / "out" / "01-one.ipynb").read_text())["cells"]
+    assert found[0]["source"].startswith("[the other](02-two.ipynb)\n")
+    assert found[1]["outputs"] == ran["cells"][1]["outputs"]
+
+
 # ── Lab
 
 
@@ -372,6 +447,7 @@ def test_the_doctors_exit_status_tells_whether_something_is_missing(
         ["copy"],
         ["lab", "--port", "0"],
         ["lab", "--port", "x"],
+        ["reset"],
     ],
 )
 def test_wrong_use_exits_with_2(arguments: list[str]):

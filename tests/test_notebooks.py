@@ -171,6 +171,13 @@ def test_every_core_claim_asks_for_a_prediction(chapter):
             assert asked[0] < drawn[0], claim.id
 
 
+def test_every_kind_of_prediction_is_asked_somewhere():
+    """A range, a place, an order, a choice, yes or no: none is there for show."""
+    asked = "\n".join(source(cell) for chapter in CHAPTERS for cell in code_cells(chapter))
+    kinds = set(re.findall(r'ch\.predict\(\s*"[\d.]+",\s*(\w+)\(', asked))
+    assert kinds == {"Interval", "Place", "Ranking", "Choice", "YesNo"}
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_figure_can_be_read_out(chapter):
     """Each picture carries its text: title, axes, where the lines begin and end."""

@@ -260,6 +260,10 @@ facts = {
     "guide's, a worker prefers the stop": stops.run(guides).found,
     "guide's, submit after the stop": workerpool.submit_after_stop.run(guides).found,
     "ours, handing back": stops.run(workerpool.on_jobs(WorkerPool, drain=False)).found[-6:],
+    "ours, with all busy and the queue full submit waits": workerpool.bounded.run(
+        workerpool.on_jobs(WorkerPool)
+    ).holds,
+    "ours, jobs that call sys.exit": executor.base_exception.run(WorkerPool).found,
     "three workers, nested, ThreadPoolExecutor": executor.nested.run(leaving.standard_pool).found,
     "three workers, nested, ours": executor.nested.run(WorkerPool).found,
 }

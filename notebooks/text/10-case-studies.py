@@ -79,7 +79,8 @@ ch.mystery(
 # - **compression** of the answer.
 #
 # The guide says: response time from 2–3 s to 200–300 ms, a tenth. How many times as fast will our
-# page be, for four users at once? (At the full scale the shop is six times as large.)
+# page be, for four users at once? (The full scale has a shop of 200,000 orders, the quick one has a
+# sixth of that.)
 
 # %%
 ch.predict("10.1", Interval("Median before ÷ median after", "×", (1, 1_000)))
@@ -99,9 +100,10 @@ seen = before_and_after(
 figures.before_after(ch, seen)
 
 # %% [markdown]
-# What the times do depends on the shop's size: the scans grow with it, and a page that needs no
-# scan does not. So *how many times* is as much a statement about the tables as about the fixes, and
-# with a larger shop you can have any factor you like. The memory below hardly changes.
+# The dashed lines are the guide's. What the times do depends on the shop's size: the scans grow with
+# it, and a page that needs no scan does not. So *how many times* says as much about the tables as
+# about the fixes: with a larger shop you can have any factor you like, and a small one may begin
+# where the guide ends. The memory below hardly changes.
 #
 # Now each way of making the page once, the same pages in turn in all sixteen combinations. What
 # they cost is counted: queries, new connections, bytes. Half of the pages are in the cache. The
@@ -639,10 +641,10 @@ alike, slow = (
 least = "least connections"
 ch.verdict(
     "10.6",
-    all(one["round robin"] < 1.5 * one[least] for one in alike + slow),
+    all(one["round robin"] < 1.3 * one[least] for one in alike + slow),
     {
-        "four alike, 90 % busy: round robin above 1.5 × least connections": all(
-            one["round robin"] > 1.5 * one[least] for one in alike
+        "four alike, 90 % busy: round robin above 1.3 × least connections": all(
+            one["round robin"] > 1.3 * one[least] for one in alike
         ),
         "random is worse than round robin": all(
             one["random"] > one["round robin"] for one in alike
@@ -650,8 +652,8 @@ ch.verdict(
         "one slow, 70 % busy: round robin above 20 × least connections": all(
             one["round robin"] > 20 * one[least] for one in slow
         ),
-        "two choices: within 1.5 × least connections, in both": all(
-            one["two choices"] < 1.5 * one[least] for one in alike + slow
+        "two choices: within 1.6 × least connections, in both": all(
+            one["two choices"] < 1.6 * one[least] for one in alike + slow
         ),
     },
 )
@@ -664,7 +666,7 @@ ch.measured(
     "live, mean response: "
     + ", ".join(f"{policy} {1e3 * mean:.0f} ms" for policy, mean in means.items())
     + f"; the simulation agrees for {', '.join(agreeing) or 'none of them'}",
-    holds=bool(means["round robin"] < 1.5 * means[least]),
+    holds=bool(means["round robin"] < 1.3 * means[least]),
 )
 
 # %% [markdown]
@@ -678,8 +680,7 @@ ch.measured(
 #
 # The page without the cache, so that each does the same work, for 1 to 32 clients. To the first few
 # points we fit a well-known model, the **universal scalability law**: clients get in each other's
-# way (contention), and have to agree with each other (coherence). It fits well. Then we ask it
-# about 32.
+# way (contention), and have to agree with each other (coherence). Then we ask it about 32.
 
 # %%
 from perflab.experiments.scaling import arithmetic, fitted, stepped
@@ -722,7 +723,7 @@ arithmetic(steps, bytes_a_page=sizes["IPZ"])
 # %% [markdown]
 # Compare each row with what you have. What exceeds it most breaks first: here the processors, long
 # before the network. This is a bound, not a forecast. It says what is needed *at least*, if a page
-# takes then what it takes now; it knows nothing of what only appears at that size.
+# takes then what it takes now. It knows nothing of what only appears at that size.
 
 # %% [markdown]
 # ## 10.8 The budget game

@@ -188,4 +188,6 @@ def predicted(
     ends = f"{plain(low)}–{plain(high)}" if band else plain(low)
     words = f"your prediction: {said or ends}"
     slides, look = "y" if on_x else "x", {"va": "top", "color": OURS}
-    return _note(axis, words, at, coordinates, (3, -3), slides, **look)
+    note = _note(axis, words, at, coordinates, (3, -3), slides, **look)
+    note.text.set_in_layout(False)  # it slides inside later: the panel is not to shrink for it
+    return note

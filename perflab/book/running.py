@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from perflab.book.absent import NOT_RUN, says_so
 from perflab.book.readers import chapters, my_folder, writable
+from perflab.book.ways import plain
 from perflab.measure.machine import Machine
 
 QUIET = "--IPKernelApp.log_level=50"  # a kernel's own log, not what its cells write
@@ -72,6 +73,8 @@ def run_chapters(wanted: Iterable[str] = ()) -> Runs:
     runs: list[ChapterRun] = []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # upstream
+        for cell in notebook.cells:  # the pages that it leads to are not in this folder
+            cell.source = plain(cell.source) if cell.cell_type == "markdown" else cell.source
         try:
             runs.append(_run(path.stem, notebook, home))
         finally:  # also of an interrupted chapter: what it had found is worth keeping

@@ -188,6 +188,31 @@ def test_marks_events_and_prediction_keep_apart():
                 assert panel.y0 <= box.y0 <= box.y1 <= panel.y1
 
 
+@pytest.mark.parametrize("on", ["x", "y"])
+def test_a_place_is_a_line_on_the_axis_that_it_belongs_to(on):
+    """On y, or on x also where the axis is shared; what was said stands beside it, in sight."""
+    panels = [PANEL, Panel("memory (MB)", LINE)]
+    figure = drawn("T", "x", panels, prediction=7.5, predicted_on=on, said="7.5 ms")
+    (line,) = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    ends = line.get_xdata() if on == "x" else line.get_ydata()
+    assert list(ends) == [7.5, 7.5]
+    low, high = figure.axes[0].get_xlim() if on == "x" else figure.axes[0].get_ylim()
+    assert low <= 7.5 <= high
+    assert "your prediction: 7.5 ms" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_prediction_without_an_axis_stands_below_the_panels():
+    """In words, below the last axis label, and nothing of it is cut off."""
+    words = "«the network: sixty-four connections get in each other's way», 70 % sure " * 3
+    figure = drawn("T", "x", [PANEL], said=words.strip())
+    (note,) = figure.texts
+    assert " ".join(note.get_text().split()) == f"your prediction: {words.strip()}"
+    box, panel = note.get_window_extent(), figure.axes[0].get_tightbbox()
+    assert box.y0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= panel.y0 + 1
+
+
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("band", [(1.0, 20.0), (5_000.0, 20_000.0)])
 def test_a_prediction_far_off_is_in_sight(log, band):

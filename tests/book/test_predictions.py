@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perflab.book.predictions import Choice, Interval, Place, YesNo
+from perflab.book.predictions import Choice, Interval, Place, Ranking, YesNo
 
 MS = Interval("How long?", "ms", (0.5, 500))
 SHARE = Place("How much?", "%", (0, 100))
 WHO = Choice("Who?", ("one", "two", "three"))
+ORDER = Ranking("In which order?", ("one", "two", "three", "four"))
 on_axis = st.floats(0.5, 500)
 confidence = st.floats(34, 100)
 
@@ -85,6 +86,18 @@ def test_points_of_a_choice_are_between_0_and_100(option, sure, result):
     assert WHO.score((option, 100), option).points == 100
 
 
+@given(st.permutations(ORDER.options), st.permutations(ORDER.options))
+def test_a_ranking_earns_the_pairs_that_it_has_right(answer, result):
+    """As Kendall's tau counts them; the right order alone is caught, its reverse earns nothing."""
+    place = {option: at for at, option in enumerate(result)}
+    pairs = [(a, b) for at, a in enumerate(answer) for b in answer[at + 1 :]]
+    found = ORDER.score(ORDER.read(answer), result)
+    assert found.points == pytest.approx(100 * mean(place[a] < place[b] for a, b in pairs))
+    assert found.caught == (answer == result)
+    assert ORDER.score(tuple(result), result[::-1]).points == 0
+    assert ORDER.read(json.loads(json.dumps(ORDER.read(answer)))) == tuple(answer)
+
+
 @given(on_axis, on_axis.filter(lambda value: value > 1), st.sampled_from(WHO.options), confidence)
 def test_an_answer_survives_the_record(low, high, option, sure):
     """What is kept as JSON reads as the same answer."""
@@ -135,6 +148,10 @@ def test_a_narrow_interval_that_holds_the_result_beats_a_wide_one():
         (WHO, (["one"], 60), "option="),
         (WHO, ("one", 20), "a pure guess"),
         (WHO, ("one", 101), "confidence=101"),
+        (ORDER, ("one", "two", "three"), "each once"),
+        (ORDER, ("one", "two", "three", "three"), "each once"),
+        (ORDER, ("one", "two", "three", 4), "each once"),
+        (ORDER, "one", "each once"),
         (YesNo("Is it?"), ("maybe", 60), "one of yes, no"),
         (YesNo("Is it?"), ("yes", 49), "between 50"),
     ],
@@ -165,6 +182,7 @@ def test_what_is_no_result_is_named(kind, answer, result):
         (lambda: Interval("How?", "ms", 5), "between=5"),
         (lambda: Place("How?", "%", (1, math.inf)), "between=inf"),
         (lambda: Place(3, "%", (1, 2)), "question=3"),
+        (lambda: Ranking("Who?", ("one",)), "options="),
         (lambda: Choice("Who?", ("one",)), "options="),
         (lambda: Choice("Who?", ("one", "one")), "options="),
         (lambda: Choice("Who?", "two"), "options='two'"),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from line_profiler import LineProfiler
 
-from perflab.book.bylines import source_line, time_by_function, time_by_line
+from perflab.book.bylines import memory_by_line, source_line, time_by_function, time_by_line
 from perflab.book.figures.flame import IDLE, tree
 from perflab.experiments import slowpage
 from perflab.measure import Profile
@@ -71,6 +71,27 @@ def test_the_table_by_line_shows_the_source_and_its_hits():
     table = time_by_line(profiler).set_index("line")
     assert table.loc["price = gross(net)", "hits"] == 100
     assert "/" not in table.to_string()
+
+
+def test_a_functions_own_time_is_without_what_it_calls():
+    """The share is that of its time with all that it calls."""
+    times = (("page", 0.03, 0.12), ("tax", 0.09, 0.09))
+    entries = [
+        SimpleNamespace(code=SimpleNamespace(co_name=name), callcount=1, inlinetime=a, totaltime=b)
+        for name, a, b in times
+    ]
+    table = time_by_function(SimpleNamespace(getstats=lambda: entries))
+    assert table["own ms"].to_dict() == {"page": 30, "tax": 90}
+    assert table["with callees (ms)"].to_dict() == {"page": 120, "tax": 90}
+    assert table["%"].to_dict() == {"page": 100, "tax": 75}
+
+
+def test_the_table_of_memory_tells_what_is_held_from_what_a_line_added():
+    """In MB, where memory_profiler counts in MiB; a line that never ran has no row."""
+    code_map = {__file__: [(1, (1.0, 50.0, 1)), (2, None)]}
+    table = memory_by_line(SimpleNamespace(code_map=code_map))
+    assert table["resident (MB)"].tolist() == [52.4]
+    assert table["added (MB)"].tolist() == [1.0]
 
 
 def test_a_lines_share_is_its_part_of_the_functions_time():

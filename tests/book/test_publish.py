@@ -71,6 +71,28 @@ def test_two_builds_differ_in_the_live_number_only(book):
     assert "0x…" in first
 
 
+def test_a_new_chapter_comes_into_its_neighbour_and_the_contents(book, capsys):
+    """Without executing the neighbour; one whose text says something else by now is left alone."""
+    (book.parent / "00-contents.py").write_text("# %% [markdown]\n# # Book\n", "utf-8")
+    assert publish.main(["7"]) == 0
+    before = nbformat.read(book.parents[1] / "07-small.ipynb", 4)
+    assert "→" not in before.cells[0].source
+    after = book.parent / "08-next.py"
+    after.write_text("# %% [markdown]\n# # 8 The next\n", "utf-8")
+    assert publish.main(["8"]) == 0
+    assert "07-small.ipynb: links and contents renewed" in capsys.readouterr().out
+    found = nbformat.read(book.parents[1] / "07-small.ipynb", 4)
+    assert found.cells[0].source.splitlines()[0].endswith("· [8 The next →](08-next.ipynb)")
+    assert [cell.get("outputs") for cell in found.cells] == [
+        cell.get("outputs") for cell in before.cells
+    ]
+    assert publish.renew() == []
+    book.write_text(TEXT.replace("always", "never"), "utf-8")
+    after.write_text("# %% [markdown]\n# # 8 Renamed\n", "utf-8")
+    publish.renew()
+    assert "Renamed" not in (book.parents[1] / "07-small.ipynb").read_text("utf-8")
+
+
 def test_a_failing_cell_writes_nothing(book, capsys):
     """The notebook and the reference stay as they were; the error names the chapter."""
     book.write_text("# %%\n1 / 0\n", "utf-8")

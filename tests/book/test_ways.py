@@ -89,7 +89,9 @@ def test_the_first_use_in_running_prose_is_linked(source, linked):
 
 def test_the_aims_at_the_head_stay_unlinked():
     """A reader meets a term's link where it is used, not where it is promised."""
-    made = ways.explained(["# 1\n\nA hit.\n\n- say hit;\n- and miss.", "miss"], {"hit": (), "miss": ()})
+    made = ways.explained(
+        ["# 1\n\nA hit.\n\n- say hit;\n- and miss.", "miss"], {"hit": (), "miss": ()}
+    )
     assert made[0].count("glossary") == 1
     assert made[1] == "[miss](glossary.ipynb#miss)"
 
@@ -99,7 +101,11 @@ def test_links_are_no_edit():
     nav = ways.navigation(("01-a.ipynb", "1 A"), None)
     bare, linked, other = (
         {"cells": [{"cell_type": "markdown", "metadata": {}, "source": source}], "metadata": {}}
-        for source in ("# 2\n\nA hit.", f"{nav}\n\n# 2\n\nA [hit](glossary.ipynb#hit).", "# 2\n\nA hat.")
+        for source in (
+            "# 2\n\nA hit.",
+            f"{nav}\n\n# 2\n\nA [hit](glossary.ipynb#hit).",
+            "# 2\n\nA hat.",
+        )
     )
     assert fingerprint(bare) == fingerprint(linked) != fingerprint(other)
 

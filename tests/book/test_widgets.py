@@ -8,7 +8,7 @@ import ipywidgets
 import pytest
 
 from perflab.book import widgets
-from perflab.book.predictions import Choice, Interval, Place
+from perflab.book.predictions import Choice, Interval, Place, Ranking
 from perflab.book.widgets import Live, ask, knob
 from perflab.systems import Progress
 
@@ -139,6 +139,21 @@ def test_a_choice_is_moved_and_kept(page):
     one(form, ipywidgets.IntSlider).value = 90
     one(form, ipywidgets.Button).click()
     assert kept == [("three", 90.0)]
+
+
+def test_an_order_is_chosen_place_by_place(page):
+    """A form begins with the order that is known; a thing named twice is refused until mended."""
+    kind = Ranking("In which order?", ("one", "two", "three"))
+    form, kept = asked(kind, page, ("two", "one", "three"))
+    places = [part for part in parts(form) if isinstance(part, ipywidgets.Dropdown)]
+    assert [place.value for place in places] == ["two", "one", "three"]
+    places[0].value = "three"
+    one(form, ipywidgets.Button).click()
+    assert kept == []
+    assert "each once" in one(form, ipywidgets.Label).value
+    places[2].value = "two"
+    one(form, ipywidgets.Button).click()
+    assert kept == [("three", "one", "two")]
 
 
 def test_an_empty_range_is_refused_on_the_form(page):

@@ -29,6 +29,7 @@ def test_a_list_keeps_a_burst_and_the_guides_pool_gives_it_back():
     [GuidesPool() for _ in range(5)]
     megabytes = [round(held / 1e6) for held in after_burst(GuidesPool)]
     assert megabytes == [40, 40, 0, 0, 0, 0]
+    assert gc.isenabled()  # it was off meanwhile
     assert [round(held / 1e6) for held in after_burst(ListPool)] == [40] * 6
 
 
@@ -43,7 +44,7 @@ def test_a_pool_that_is_gone_is_not_told_of_collections():
 def test_clear_gives_the_pages_back_every_time():
     """1 MB is more than 200 pages, and all of them are found anew for each request."""
     costs = apart(buffer_costs, 1_000_000)
-    assert costs["clear()"]["faults"] > 200
+    assert 200 < costs["clear()"]["faults"] < 500
     assert costs["ours"]["faults"] < 5
     assert costs["guide's"]["faults"] < 5
     assert {cost["collections"] for cost in costs.values()} == {0}

@@ -1,7 +1,9 @@
 """What the chapter on memory shows of the collector, as counts."""
 
+import gc
+
 from perflab.experiments.apart import apart
-from perflab.experiments.collector import cycles, full_pause, growing
+from perflab.experiments.collector import cycles, full_pause, growing, without_collector
 
 
 def test_the_collector_comes_for_what_stays_and_not_for_what_goes():
@@ -28,3 +30,18 @@ def test_cycles_stay_where_nobody_collects():
     """With the collector on most of them are gone."""
     assert apart(cycles, 2_000, False)["alive"] == 2_000
     assert apart(cycles, 2_000, True)["alive"] < 1_500
+
+
+def test_work_without_the_collector_leaves_it_as_it_was():
+    """Off while the work runs; on again afterwards only where it was on before."""
+    seen = []
+    work = without_collector(lambda: seen.append(gc.isenabled()))
+    work()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        work()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert seen == [False, False]

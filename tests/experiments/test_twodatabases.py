@@ -1,9 +1,12 @@
 """The shop in two databases at once, and the experiments that chapter 3 makes of it."""
 
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 
 from perflab.errors import ClosedError
+from perflab.experiments import fetching
 from perflab.experiments.fetching import Fetching, fetch_far, fetch_near, runner
 from perflab.experiments.fileshards import FileShards
 from perflab.experiments.poolload import load_pool
@@ -51,6 +54,13 @@ def test_a_forbidden_way_is_allowed_again_after_the_block(both):
         assert both.explain(ORDERS, (10**6,))[1].scans("orders")
 
 
+def test_a_bitmap_scan_goes_by_its_index(both):
+    """It is a search: PostgreSQL sorts the pages that the index names, and then fetches them."""
+    with both.index("orders(total)"), both.forbid("seqscan", "indexscan", "indexonlyscan"):
+        ways = {node.way for node in both.explain(ORDERS, (10,))[1].nodes if node.index}
+    assert ways == {"search"}
+
+
 def test_times_come_for_both(both):
     """Two medians of seconds, also for a query with parameters."""
     assert all(0 < seconds < 60 for seconds in both.seconds(ORDERS, (500,), times=2))
@@ -61,6 +71,13 @@ def test_no_statement_is_prepared_however_often_it_is_asked(both):
     both.seconds(ORDERS, (500,), times=9)
     left = both.postgres.execute("SELECT statement FROM pg_prepared_statements").fetchall()
     assert left == []
+
+
+def test_the_first_call_does_not_count_for_the_median(monkeypatch):
+    """It fills caches: 9 s, and then 1, 2 and 3."""
+    moments = iter((0, 9, 10, 11, 20, 22, 30, 33))
+    monkeypatch.setattr(fetching, "time", SimpleNamespace(perf_counter=lambda: next(moments)))
+    assert fetching.median_time(lambda: None, times=3) == 2
 
 
 def test_three_ways_fetch_the_same_items(both):
@@ -84,6 +101,7 @@ def test_callers_of_a_pool_are_timed_with_and_without_their_wait(both):
     pool = ConnectionPool(lambda: both.server.connect(autocommit=True), max_open=2)
     load = load_pool(pool, lambda c: c.execute("SELECT 1"), both.server.pid, 4, 0.2, 0.0)
     assert (load.response_time >= load.statement_time).all()
+    assert load.response_time.sum() > load.statement_time.sum()  # four share what two can do
     assert load.throughput * load.seconds == len(load.response_time) > 0
     assert load.memory > 0
     with pytest.raises(psycopg.errors.UndefinedTable):

@@ -189,3 +189,12 @@ def test_a_buffer_keeps_its_array_unless_somebody_looks_at_it():
     assert buffer._array is not array
     assert buffer.capacity == capacity >= 100
     assert bytes(view) == b"in"
+
+
+def test_a_buffer_that_is_filled_byte_by_byte_grows_a_few_times_only():
+    """Twice as large each time: else a long answer would be copied once for each piece."""
+    buffer, capacities = Buffer(1), set()
+    for _ in range(10_000):
+        buffer.write(b"x")
+        capacities.add(buffer.capacity)
+    assert len(capacities) <= 15

@@ -132,6 +132,15 @@ def test_a_table_keeps_the_contract_but_for_who_goes_first(pool):
     assert failed(judge(tiers, make)) - IN_THIS_PROCESS == {LEAST_RECENTLY_USED}
 
 
+def test_a_full_table_drops_what_expires_first(pool):
+    """Whatever came last: of three there is room for two."""
+    tier = TableTier(pool, 2, 60, table="few", placeholder=pool.placeholder, clock=VirtualClock())
+    tier.create()
+    for key, ttl in (("late", 50), ("soon", 10), ("later", 60)):
+        tier.set(key, b"x", ttl)
+    assert [key for key in ("late", "soon", "later") if tier.entry(key)] == ["late", "later"]
+
+
 def test_a_value_that_is_not_ours_is_refused_counted_and_replaced(cache):
     """A list under our key, and bytes that are no JSON: each is a miss, and then overwritten."""
     client = cache.client()

@@ -52,7 +52,7 @@ def reported(runs: Mapping[str, Payments]) -> pd.DataFrame:
     calm = float(np.median(before.of(0, PEAK[0])))
     rows = {
         name: {
-            "within a second, at the peak (guide: 99.9 % uptime)": f"{one.within():.1%}",
+            "within 1 s at the peak (guide: 99.9 % uptime)": f"{one.within():.1%}",
             "p95 at the peak (guide: −60 %)": f"{percentile(one.of(*PEAK), 95) / p95 - 1:+.0%}",
             "median in the calm": f"{float(np.median(one.of(0, PEAK[0]))) / calm - 1:+.0%}",
             "capacity (guide: 3 ×)": f"{one.capacity / before.capacity:.1f} ×",
