@@ -253,21 +253,25 @@ ch.contract(workerpool, guide=guides, ours=workerpool.on_jobs(WorkerPool))
 # as there are workers.
 
 # %% tags=["nbval-check-output"]
-stops = workerpool.stop_loses_nothing
+stops, late = workerpool.stop_loses_nothing, workerpool.submit_after_stop
+mine, back = (workerpool.on_jobs(WorkerPool, drain=drain) for drain in (True, False))
 facts = {
     "guide's, jobs taken before a result is read": pools["guide's"].taken_by(leaving.PATIENCE),
     "guide's, a worker prefers the job": stops.run(partial(GuidePool, choose=min)).found,
     "guide's, a worker prefers the stop": stops.run(guides).found,
-    "guide's, submit after the stop": workerpool.submit_after_stop.run(guides).found,
-    "ours, handing back": stops.run(workerpool.on_jobs(WorkerPool, drain=False)).found[-6:],
-    "ours, with all busy and the queue full submit waits": workerpool.bounded.run(
-        workerpool.on_jobs(WorkerPool)
-    ).holds,
+    "guide's, submit after the stop": late.run(guides).found,
+    "ours, submit after the stop": late.run(mine).found,
+    "ours, handing back": stops.run(back).found[-6:],
+    "ours, with all busy and the queue full submit waits": workerpool.bounded.run(mine).holds,
     "ours, jobs that call sys.exit": executor.base_exception.run(WorkerPool).found,
     "three workers, nested, ThreadPoolExecutor": executor.nested.run(leaving.standard_pool).found,
     "three workers, nested, ours": executor.nested.run(WorkerPool).found,
 }
 ch.verdict("6.3", stops.run(guides).holds, facts)
+
+# %%
+taken = pools[figures.GUIDES].taken_by(leaving.PATIENCE)
+ch.measured("6.3", f"before a result was read the guide's pool took {taken} jobs", outcome=taken)
 
 # %% [markdown]
 # In ours `stop(drain=True)` runs everything that was taken, and `stop(drain=False)` returns what it
@@ -410,6 +414,9 @@ ch.verdict(
         ),
         "the outer stages four times as wide: more than 125/s": flows[4, 1, 4][0] > 125,
         "a stage of four workers": pipeline.width.run(ours).found,
+        "nobody reads what comes out: the source is read no further": pipeline.bounded.run(
+            ours
+        ).holds,
         "the guide's, which has no width": pipeline.width.run(leaving.guides_start).found,
     },
 )

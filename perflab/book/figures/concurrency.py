@@ -64,7 +64,7 @@ def knee(ch: Chapter, measured: Sequence[Run], laws: Mapping[str, Law]) -> None:
     )
     ch.figure(
         "6.2",
-        f"Expectations of {most} workers ÷ what is possible: {expected}",
+        f"For {most} workers the law expects {expected} of what is possible",
         "workers",
         [Panel("throughput (jobs/s)", lines, height=2.0, points=["measured"])],
     )
