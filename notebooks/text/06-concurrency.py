@@ -7,7 +7,7 @@
 # The guide shows two ways to do many things at once: a pool of workers that take jobs from a queue,
 # and a pipeline of stages that pass items on. Both are some sixty lines of Go. Here they are given
 # too much to do, stopped in the middle, and left alone by those who read their results. Before
-# that, the chapter asks a question that Go does not know: who of the threads may compute at all?
+# that, the chapter asks a question that Go does not know: which of its threads may compute?
 #
 # You need chapter 1 (Little's law, percentiles) and an idea of what a thread and a lock are.
 #
@@ -98,10 +98,10 @@ figures.scaling(ch, work)
 
 # %% [markdown]
 # Waiting grows with the threads: eight wait as well as one does. The loop does not: its threads
-# take turns, so each job takes longer, and all together do what one does. Hashing can grow up to
+# take turns, so each job takes longer, and together they do what one does. Hashing can grow up to
 # the number of cores, and so can the loop in processes; the lowest panel shows what these cost. On
-# a busy machine there may be no second core to win: two short lines in the uppermost panel are no
-# proof of anything.
+# a busy machine there may be no second core to win: where these two lines stay low, that proves
+# nothing.
 #
 # Which functions let go of the lock? Nobody has to guess. A second thread **ticks**: it sleeps for
 # 0.2 ms, notes the time, and starts again. To note it, it needs the lock. So its silence during a
@@ -153,10 +153,11 @@ ch.measured(
 # law says that at most N ÷ 10 ms jobs a second come through; and as they share one lock, never more
 # than 1 ÷ 1 ms. The two bounds meet at N = 10, the **knee**.
 #
-# People fit such points with a law, the **USL**, and let it tell what more workers would bring. It
-# knows a share of work that runs one at a time, and a cost that grows with the pairs of workers. We
-# fit it twice to what such workers do on virtual time, where nothing disturbs: to the points before
-# the knee, and to those on both sides of it. The dots are real threads.
+# People fit such points with a curve, the **universal scalability law**, and let it tell what more
+# workers would bring. It knows a share of work that runs one at a time, and a cost that grows with
+# the pairs of workers. We fit it twice to what such workers do on virtual time, where nothing
+# disturbs: to the points before the knee, and to those on both sides of it. The dots are real
+# threads.
 
 # %%
 from perflab.experiments.scaling import fitted
@@ -209,8 +210,9 @@ ch.measured(
 # > **Claim 6.3** A worker pool finishes every job that it took.
 #
 # In the guide's pool, jobs wait in one channel and results in another; a channel is Go's bounded
-# queue. Each has room for two of each worker. Here is a worker, ported. `select` does one of the
-# things that can be done; where both can, Go takes either.
+# queue. Each has room for twice as many as there are workers. Here is a worker, ported to Python.
+# `select` waits for a job or for the stop (`done`), and takes the one that comes; where both are
+# there, Go takes either.
 
 # %%
 from perflab.guide.workerpool import WorkerPool as GuidePool
@@ -239,7 +241,8 @@ figures.unread(ch, pools, leaving.PATIENCE)
 # too, so `submit` waits now and then, but for a worker, and workers wait for nobody. (What it holds
 # in the end are the results. The caller has asked for them.)
 #
-# Now the whole contract. Go's choice is made here by taking the last case that is ready.
+# Now the pool's whole contract: what must hold, checked for both. Go's choice is made here by
+# taking the last case that is ready.
 
 # %%
 guides = partial(GuidePool, choose=max)
@@ -248,9 +251,9 @@ ch.contract(workerpool, guide=guides, ours=workerpool.on_jobs(WorkerPool))
 # %% [markdown]
 # A job that panics (that is how Go raises) ends the whole process in Go. In Python it ends one
 # worker without a word, and that is the port's doing, not the guide's. Everything else in the left
-# column is the guide's own. How many jobs a stop loses depends on that choice, so the verdict shows
-# both. It adds a trap that Python's own pool has: jobs that wait for jobs of the same pool, as deep
-# as there are workers.
+# column is the guide's own. How many jobs a stop loses depends on what `select` takes, so the
+# verdict shows both. It adds a trap that Python's own pool has: jobs that wait for jobs of the same
+# pool, as deep as there are workers.
 
 # %% tags=["nbval-check-output"]
 stops, late = workerpool.stop_loses_nothing, workerpool.submit_after_stop
@@ -278,8 +281,9 @@ ch.measured("6.3", f"before a result was read the guide's pool took {taken} jobs
 # did not run. Taken is what was run plus what came back, always. Nested jobs cannot lock it up: a
 # worker that waits for a job which has not begun runs it itself.
 #
-# Here is how a submit and a stop that race each other are kept apart. The task goes into the queue
-# first, and the look comes afterwards:
+# A submit and a stop may race each other. So the task goes into the queue first, and the look comes
+# afterwards: a stop sets `limit` to −1, and `settle` then takes the task back and raises an error.
+# (Else `settle` waits for room; `helps` runs a nested job on the spot.)
 
 # %%
 show_source(WorkerPool.submit)
@@ -303,7 +307,7 @@ ch.predict("6.4", Interval("After the minute the queue is empty after", "s", (0.
 queues = {"any length": absorb(None), "ten places": absorb(10)}
 empties = queues["any length"].empties_after
 figures.overload(
-    ch, queues, f"A minute of 1.2× what can be served: empty {empties:.0f} s after it is over"
+    ch, queues, f"A minute of 1.2× what can be served: the queue is empty {empties:.0f} s later"
 )
 
 # %% [markdown]
@@ -540,9 +544,10 @@ except StageError as error:
 #
 # > **Claim 6.8** Tasks are cheaper than threads, to keep and to switch.
 #
-# A task of asyncio is an object; a thread has a stack, and a place in the kernel. Some hundred of
-# either wait for the same event. A fresh process each tells what they keep. Then two threads, and
-# two tasks, hand a turn to and fro.
+# In asyncio one thread, the event loop, runs many tasks in turn; a task gives up its turn where it
+# says `await`. A task is an object; a thread has a stack, and a place in the operating system. Some
+# hundred of either wait for the same event. A fresh process each tells what they keep. Then two
+# threads, and two tasks, hand a turn to and fro.
 
 # %%
 from perflab.experiments import switching
@@ -592,8 +597,8 @@ ch.measured(
 # %% [markdown]
 # On what they keep, tasks win clearly: that is why one process can hold a hundred thousand
 # connections. On switching there is no such gap; read in the line above who wins here, and by how
-# much. The event loop is a program too: some thirty calls decide whose turn it is, and ask the
-# kernel for news. What is really cheap is a generator, whom nobody schedules.
+# much. The event loop is a program too: it calls many functions to decide whose turn it is, and
+# asks the operating system for news. What is really cheap is a generator, whom nobody schedules.
 
 # %% [markdown]
 # ## 6.9 A call that blocks
@@ -664,9 +669,10 @@ figures.convoy(ch, convoys, more, busy)
 # %% [markdown]
 # When the millisecond is over, the waiting thread needs the lock. The other one has it, and
 # computes. So it waits for 5 ms until it may ask; it gets the lock, does a moment's work, waits for
-# its next answer, and has lost the lock again. The thread that computes pays nothing for this.
-# The one that hardly does anything pays 5 ms each time. Beside several such threads it has to win
-# the lock against all of them. Known as the **convoy**: one slow lorry, and everybody behind it.
+# its next answer, and has lost the lock again. The thread that computes pays nothing for this. The
+# one that hardly does anything pays 5 ms each time. Beside several such threads it has to win the
+# lock against all of them. This is known as the **convoy**: one slow lorry, and everybody behind
+# it.
 
 # %%
 alone, with_one = (convoys["asked for after 5 ms"].median(*span) for span in ((0, calm), busy))
@@ -774,7 +780,8 @@ ch.measured(
 # Dask runs a scheduler and workers, here two processes on this machine, elsewhere hundreds. Its
 # client has an executor with the same interface as a pool of threads, so our pipeline needs one
 # argument: `transform(work, workers=8, executor=dask.executor())`. Three things happen on it. Small
-# and large jobs are timed. One worker is killed in the middle. And random numbers are drawn.
+# and large jobs are timed. One worker is killed in the middle. And twenty random numbers are drawn,
+# by calls that look alike.
 
 # %%
 from perflab.systems import cluster

@@ -10,7 +10,8 @@
 # do not say what did what. We build both systems from real parts and take them apart again.
 #
 # This chapter uses all the others: load tests (8), indexes and pools (3), caches (4), compression
-# (7), queues (1), retries and keys (9). PostgreSQL, Valkey and nginx are started for you.
+# (7), queues (1), retries and keys (9). PostgreSQL (the database), Valkey (the cache) and nginx
+# (the balancer) are started for you.
 #
 # **You will be able to**
 #
@@ -35,9 +36,16 @@ from perflab.systems import link, postgres, shop, valkey
 
 ch = Chapter(10)
 seeds = (1, 2, 3)
-store, server = valkey().start(), postgres().start()
+
+# %%
+store = valkey().start()
+
+# %%
+server = postgres().start()
 shop(ch.pick(quick=100_000, full=600_000)).copy_to(server)
 prepare(server)
+
+# %%
 app = case_study(server, store).start()
 line = link(app, bandwidth=20e6, delay=0.005).start()
 
@@ -70,13 +78,14 @@ ch.mystery(
 #
 # Here is the shop. A product's page shows the last 20 orders and 90 products of the same category,
 # and is made from PostgreSQL by a web server. Its users sit behind a link of 20 Mbit/s and 10 ms
-# there and back. Each of the four fixes can be had or not, request by request:
+# there and back. Each of the four fixes can be had or not, request by request; in the code each has
+# a letter:
 #
-# - **indexes** and better queries: three that search, instead of one or two for each row, some of
-#   which scan;
-# - a **cache**: the page as it is, in Valkey;
-# - a **pool**: connections to the database are kept;
-# - **compression** of the answer.
+# - **indexes** (I) and better queries: three that search, instead of one or two for each row shown,
+#   some of which read a whole table;
+# - a **cache** (C): the page as it is, in Valkey;
+# - a **pool** (P): connections to the database are kept;
+# - **compression** (Z) of the answer.
 #
 # The guide says: response time from 2–3 s to 200–300 ms, a tenth. How many times as fast will our
 # page be, for four users at once? (The full scale has a shop of 200,000 orders, the quick one has a
@@ -100,15 +109,17 @@ seen = before_and_after(
 figures.before_after(ch, seen)
 
 # %% [markdown]
-# The dashed lines are the guide's. What the times do depends on the shop's size: the scans grow with
-# it, and a page that needs no scan does not. So *how many times* says as much about the tables as
-# about the fixes: with a larger shop you can have any factor you like, and a small one may begin
+# The dashed lines are the guide's. What the times do depends on the shop's size: the scans grow
+# with it, and a page that needs no scan does not. So *how many times* says as much about the tables
+# as about the fixes: with a larger shop you can have any factor you like, and a small one may begin
 # where the guide ends. The memory below hardly changes.
 #
 # Now each way of making the page once, the same pages in turn in all sixteen combinations. What
-# they cost is counted: queries, new connections, bytes. Half of the pages are in the cache. The
-# visits follow Zipf's law, so after 200 of them a visit finds its page with a chance that can be
-# computed; every mean below is weighted with it.
+# they cost is counted: queries, blocks (the pieces of 8 kB in which PostgreSQL reads), new
+# connections, bytes. Half of these pages are in the cache, so that both cases are
+# measured. How often a visit finds its page there is computed: visits follow Zipf's law (the second
+# page is asked for half as often as the first, the third a third as often), and the cache has seen
+# 200. Every mean below is weighted with that.
 
 # %%
 pages = list(dict.fromkeys(visited))[: ch.pick(quick=8, full=40)]
@@ -186,7 +197,7 @@ figures.order(ch, fixes, turns, ways=("ICPZ", "ZPCI"))
 # %% [markdown]
 # Read the first two panels as stairs: the same four fixes, the same first and last step, and quite
 # different steps between. If the claim were right, the lines of the third panel would be flat.
-# Below is what the cache holds once it is there.
+# The lowest panel shows what the cache holds once it is there.
 
 # %%
 figures.effects(fixes)
@@ -272,9 +283,10 @@ knob(shop_like, related=(0, 220), skew_percent=(0, 200), seen=(1, 5_000))
 # cache and background work it reports 99.9 % uptime, a response time shorter by 60 %, and three
 # times the throughput.
 #
-# Ours is small enough to be counted, on virtual time. A worker has eight slots. A payment holds one
-# while the gateway answers, 70 ms in the median, and while a receipt is written, 60 ms. Thirty
-# customers a second come, ninety at the peak, then thirty again. How long do they wait at the peak?
+# Ours is small enough to be counted, on virtual time. A worker has eight slots: so many payments at
+# once. Each holds a slot while the gateway (the company that charges the card) answers, 70 ms in
+# the median, and while a receipt is written, 60 ms. Thirty customers a second come, ninety at the
+# peak, then thirty again. How long do they wait at the peak?
 
 # %%
 ch.predict("10.3", Interval("p95 at the peak with one worker", "ms", (100, 20_000)))
@@ -419,10 +431,10 @@ books = {
 paid.money(ch, books)
 
 # %% [markdown]
-# In the upper panel, orange: the answers that the cache gave itself. They are fast because nothing
-# has happened. Who buys two things at one price is told «paid» twice, and the money has moved once.
-# An approval is no fact about a card, it is the trace of a deed. With neither cache nor key the
-# books are out the other way: each second click is charged.
+# In the upper panel, the dots of the guide's cache are answers that it gave itself. They are fast
+# because nothing has happened. Who buys two things at one price is told «paid» twice, and the money
+# has moved once. An approval is no fact about a card, it is the trace of a deed. With neither cache
+# nor key the books are out the other way: each second click is charged.
 #
 # Would a cache by *order* do, one for each worker, or one store where all look before they ask?
 
@@ -536,9 +548,9 @@ in_memory = [served(Service(3, True, "at the gateway", 3, 400), crowd) for crowd
 
 # %% [markdown]
 # Receipts left for later in a worker's memory die with it. So let them stand in a table. Two real
-# processes take six hundred from there; six times one of them is killed (SIGKILL) with a receipt in
-# its hands, by turns before it was sent, and after that and before it was noted. It stands at a
-# barrier then, and the other one has to get ten receipts further first.
+# processes take six hundred from there. Six times one of them is killed (SIGKILL) with a receipt in
+# its hands: by turns before it was sent, and between sending and noting it. (There it waits for its
+# end at a barrier, until the other has done ten more.)
 
 # %%
 from perflab.experiments.receiptqueue import delivered
@@ -713,9 +725,10 @@ ch.measured(
 
 # %% [markdown]
 # A curve through the beginning says little of the end: the parameters of what happens *later* are
-# read off tiny bends at the start. What does carry over is what a page takes. That is arithmetic:
-# no server works more than all the time, and by Little's law a rate times a time is a number in
-# flight. A million users who look at a page every half minute:
+# read off tiny bends at the start. Where one fit comes close, nothing in its points said which one
+# would. What does carry over is what a page takes. That is arithmetic: no server works more than
+# all the time, and by Little's law a rate times a time is a number in flight. A million users who
+# look at a page every half minute:
 
 # %%
 arithmetic(steps, bytes_a_page=sizes["IPZ"])
@@ -759,7 +772,7 @@ print("All servers are stopped.")
 # The book's last page is its first question: what of the guide is true? Before its claims, its
 # code. Of its fourteen blocks of Go, two compile as printed once a `main` is added, the object pool
 # and the worker pool. Its Rust imports one name twice, and its middleware asks for a type that was
-# never registered and unwraps the answer.
+# never registered, which ends in a panic.
 #
 # What do the repairs cost? Lines of code without comments, of the guide's patterns as we ported
 # them and of ours with all their parts:

@@ -121,11 +121,12 @@ def scale(axis: Any, panel: Panel, x_log: bool) -> None:
         axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if axis.get_xscale() == "log":
         plain_numbers(axis.xaxis)
-        tried = {tuple(np.ravel(x)) for x, _ in panel.lines.values()}
-        if len(tried) == 1 and len(few := tried.pop()) <= FEW:  # label what was tried
+        tried = [np.ravel(x) for x, _ in panel.lines.values()]
+        few = max(tried, key=np.size)
+        if len(few) <= FEW and all(np.isin(x, few).all() for x in tried):  # label what was tried
             axis.set_xticks(few)
             axis.xaxis.set_minor_locator(NullLocator())
-    if not axis.lines:
+    if not axis.lines or not panel.ticks:
         axis.set_yticks([])
 
 

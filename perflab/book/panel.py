@@ -19,11 +19,12 @@ class Panel:
     """One panel: its y label with unit, and its lines by name, each (x, y).
 
     `points` names lines drawn as dots only; `marks` are horizontal and `x_marks` vertical lines by
-    name. `steps` draws each line as stairs: a count that holds until it changes. A panel with an
-    `x_label` has an x axis of its own; the others share one. Values that are not finite, and on a
-    logarithmic axis those that are not above 0, leave a gap. A panel with `bands` and no lines
-    shows states over time: rows by name, each a list of (from, until, state), the state one of
-    `style.STATES`. ValueError for what cannot be drawn.
+    name. `steps` draws each line as stairs: a count that holds until it changes. Without `ticks` the y
+    axis has no numbers: its lines are rows. A panel with an `x_label` has an x axis of its own;
+    the others share one. Values that are not finite, and on a logarithmic axis those that are not
+    above 0, leave a gap. A panel with `bands` and no lines shows states over time: rows by name,
+    each a list of (from, until, state), the state one of `style.STATES`. ValueError for what
+    cannot be drawn.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Panel:
     marks: Mapping[str, float] = field(default_factory=dict)
     x_marks: Mapping[str, float] = field(default_factory=dict)
     steps: bool = False
+    ticks: bool = True
     height: float = 1.0
     x_label: str = ""
     x_log: bool = False
@@ -56,7 +58,7 @@ class Panel:
             marks = getattr(self, what)
             usable = isinstance(marks, Mapping) and all(map(is_number, marks.values()))
             require(usable, what, marks, "numbers by name")
-        for what in ("log", "steps", "x_log"):
+        for what in ("log", "steps", "ticks", "x_log"):
             flag = getattr(self, what)
             require(isinstance(flag, bool | np.bool_), what, flag, "True or False")
         stretches = [one for row in self.bands.values() for one in row]

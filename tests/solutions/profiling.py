@@ -121,6 +121,38 @@ class TheLarger(Logarithmic):
         self.counts = [max(pair) for pair in zip(self.counts, other.counts, strict=True)]
 
 
+class RankDown(Logarithmic):
+    """The first bucket with more than p % of all in it and below: one latency too far."""
+
+    def _bucket(self, p):
+        rank = int(sum(self.counts) * p / 100)
+        seen = list(itertools.accumulate(self.counts))
+        return next((bucket for bucket, count in enumerate(seen) if count > rank), 399)
+
+
+class AsTheyCame(Logarithmic):
+    """A dictionary, read in the order in which its buckets came."""
+
+    def __init__(self):
+        self.counts = {}
+
+    def record(self, seconds):
+        bucket = int(math.log(seconds / 0.001, self.factor) + 1e-9)
+        self.counts[bucket] = self.counts.get(bucket, 0) + 1
+
+    def merge(self, other):
+        for bucket, count in other.counts.items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
+
+    def _bucket(self, p):
+        rank, seen = math.ceil(sum(self.counts.values()) * p / 100 - 1e-9), 0
+        for bucket, count in self.counts.items():
+            seen += count
+            if seen >= rank:
+                return bucket
+        raise ValueError(p)
+
+
 # ── 3: the middleware mended
 
 
@@ -231,6 +263,51 @@ def swallows(app, log, clock):
     return timed
 
 
+def _noting(app, log, clock, *, passes_on, first_part):
+    async def timed(scope, receive, send):
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        start, status, ending, end = clock(), None, "answered", None
+
+        async def sent(message):
+            nonlocal status, ending, end
+            status = message.get("status", status)
+            try:
+                await send(message)
+            except OSError:
+                ending, end = "left", clock()
+                if passes_on:
+                    raise
+            if first_part and message["type"] == "http.response.body" and end is None:
+                end = clock()
+
+        async def received():
+            nonlocal ending, end
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                ending, end = "left", clock()
+            return message
+
+        try:
+            await app(scope, received, sent)
+        except BaseException:
+            ending = "left" if ending == "left" else "raised"
+            raise
+        finally:
+            log(_line(status, (end or clock()) - start, ending))
+
+    return timed
+
+
+def keeps_the_leaving(app, log, clock):
+    return _noting(app, log, clock, passes_on=False, first_part=False)
+
+
+def until_the_first_part(app, log, clock):
+    return _noting(app, log, clock, passes_on=True, first_part=True)
+
+
 # ── 4: the leak report
 
 
@@ -282,11 +359,15 @@ WRONG = {
         ByMilliseconds: "Too many buckets",
         KeepsAll: "It keeps the latencies",
         TheLarger: "do not add up",
+        RankDown: "one at another rank",
+        AsTheyCame: "sort them",
     },
     3: {
         as_printed: "in a finally",
         only_exceptions: "A 200 that nobody received",
         swallows: "raise it again",
+        keeps_the_leaving: "the handler goes on for nobody",
+        until_the_first_part: "Stop the clock at the last part",
     },
     4: {
         by_a_hundred: "«fills a cache» has no leak",

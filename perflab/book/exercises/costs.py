@@ -26,10 +26,8 @@ class Cost:
         return self.here / self.model
 
     def __str__(self) -> str:
-        return (
-            f"{plain(self.here)} {self.counted}; the model answer takes {plain(self.model)}: "
-            f"{plain(self.ratio)} times as much"
-        )
+        times = f"{self.ratio:.2f}× the model answer's {plain(self.model)}"
+        return f"{plain(self.here)} {self.counted}, {times}"
 
 
 @cache

@@ -134,6 +134,7 @@ def _orders_page(answer: Answer) -> Judgement:
         users, bare = some_users(db), write_steps(db)
         if answer(CountingDatabase(db), users[0]) is None:
             return Judgement("not attempted", "Return a list with a dict for each order.")
+        db.execute(NO_ITEMS, (users[-1],))
         db.commit()
         for user in users:
             wanted, needed = page_of(db, user)
@@ -151,7 +152,8 @@ def _orders_page(answer: Answer) -> Judgement:
             tried += checks
             for (_, right, found), hint in zip(checks, PAGE_HINTS, strict=True):
                 if not right:
-                    return Judgement("wrong", hint.format(found), tuple(tried))
+                    hint = BARE_HINT if _dropped(got, wanted) else hint.format(found)
+                    return Judgement("wrong", hint, tuple(tried))
         cost = write_steps(db) / bare
         tried.append(("steps of a write", cost <= WRITES, f"{cost:.2f}× those without indexes"))
         if cost > WRITES:
@@ -173,6 +175,19 @@ PAGE_HINTS = (
     "{} steps: something is scanned. Look at EXPLAIN QUERY PLAN for each of your queries.",
     "{}: an answer kept from the call before is stale tomorrow. Ask the database.",
 )
+
+
+NO_ITEMS = "INSERT INTO orders (user_id, total, created_at, status) VALUES (?, 1, '', '')"
+BARE_HINT = (
+    "An order is missing, one without items: it belongs on the page as well, and JOIN drops what "
+    "has no partner. LEFT JOIN keeps it."
+)
+
+
+def _dropped(got: Any, wanted: Sequence[dict[str, Any]]) -> bool:
+    """Whether nothing but orders without items is missing."""
+    some = [order for order in wanted if order["items"]]
+    return len(some) < len(wanted) and _normal(got) == some
 
 
 def _normal(page: Any) -> Any:

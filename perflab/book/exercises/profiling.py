@@ -1,7 +1,7 @@
 """Chapter 2: what a look stands for, a histogram, the middleware mended, the leak report."""
 
 from collections import Counter
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, accusation
+from perflab.book.exercises.ownhistogram import judge_histogram
 from perflab.contracts import Evidence, leak, middleware
-from perflab.contracts.core import Check
+from perflab.contracts.core import Check, check
+from perflab.contracts.parts.webclient import END, START, Client, play, script
 from perflab.experiments.script import Look, Piece, looks, true_shares
-from perflab.measure.memory import allocations
-from perflab.measure.percentiles import percentile
 
 # ── 1: what each look stands for
 
@@ -77,96 +77,44 @@ def _same(said: Mapping[str, float], weights: Mapping[str, float]) -> bool:
     return all(abs(float(said[name]) - weights[name] / total) < 0.01 for name in said)
 
 
-# ── 2: a histogram
-
-SHORTEST, LONGEST = 0.001, 2.0  # seconds
-MOST_BUCKETS, MOST_BYTES = 400, 64_000
-PERCENTILES = (1.0, 50.0, 90.0, 99.0, 99.9)
-
-
-def _latencies(seed: int, size: int = 20_000) -> np.ndarray:
-    """Latencies with a slow tail, over the whole range."""
-    rng = np.random.default_rng(seed)
-    usual = rng.lognormal(np.log(0.008), 0.9, size)
-    slow = rng.uniform(0.3, LONGEST, size)
-    every: np.ndarray = np.where(rng.random(size) < 0.03, slow, usual)
-    clipped: np.ndarray = np.clip(every, SHORTEST, LONGEST)
-    return clipped
-
-
-def _histogram(answer: Answer) -> Judgement:
-    tried: list[Tried] = []
-    parts = [_latencies(seed) for seed in (71, 72)]
-    made: list[Any] = []
-
-    def fill() -> list[Any]:
-        for part in parts:
-            one = answer()
-            for seconds in part.tolist():
-                one.record(seconds)
-            made.append(one)
-        return made
-
-    held = allocations(fill).held_bytes
-    first, second = made
-    hint = _counted(first, len(parts[0]), held, tried)
-    hint = hint or _close(first, parts[0], "one", tried)
-    if not hint:
-        first.merge(second)
-        hint = _counted(first, sum(map(len, parts)), held, tried)
-        hint = hint or _close(first, np.concatenate(parts), "merged", tried)
-        hint = hint or _close(second, parts[1], "the other one after it", tried)
-    if hint:
-        return Judgement("wrong", hint, tuple(tried))
-    return Judgement("right", "Within 1 %, and it merges.", tuple(tried), held)
-
-
-def _counted(one: Any, requests: int, held: int, tried: list[Tried]) -> str:
-    """What is wrong with its counts; nothing if all is well."""
-    counts = getattr(one, "counts", None)
-    if not isinstance(counts, Sized):
-        return "It needs `counts`: a list or a dictionary, a count for each bucket."
-    entries = list(counts.values()) if isinstance(counts, Mapping) else list(counts)  # type: ignore[call-overload]  # a list
-    few, all_there = len(entries) <= MOST_BUCKETS, int(sum(entries)) == requests
-    tried.append((f"at most {MOST_BUCKETS} buckets", few, f"{len(entries)}"))
-    if not few:
-        return "Too many buckets. Let each be wider than the one before, by the same factor."
-    tried.append(("latencies counted", all_there, f"{sum(entries):,} of {requests:,}"))
-    if not all_there:
-        return "The counts do not add up to the latencies recorded, those of both after a merge."
-    small = held <= MOST_BYTES
-    tried.append(("bytes held by two of them", small, f"{held:,}"))
-    return "" if small else "It keeps the latencies themselves. Keep counts only."
-
-
-def _close(one: Any, true: np.ndarray, name: str, tried: list[Tried]) -> str:
-    worst, at = max(
-        (abs(float(one.percentile(p)) / percentile(true, p) - 1), p) for p in PERCENTILES
-    )
-    tried.append((f"worst of five percentiles, {name}", worst <= 0.01, f"{worst:.2%} off"))
-    if worst <= 0.01:
-        return ""
-    if worst <= 0.021:
-        return (
-            f"The p{at:g} is {worst:.1%} off. An edge of a bucket is twice as far from its other "
-            "end as a value between the two."
-        )
-    return f"The p{at:g} is {worst:.1%} off. Is a bucket's width the same part of every latency?"
-
-
 # ── 3: the middleware mended
 
 NOT_ASKED = ("waited", "forged", "unnoticed")  # of the contract's checks
+
+
+@check(
+    "the handler hears that its client has left",
+    "OSError from send tells the handler to stop. Note it and raise it again, or the handler goes "
+    "on for nobody.",
+)
+def heard(make: Any) -> Evidence:
+    told: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await script(1.0, START, END)(scope, receive, send)
+        except OSError:
+            told.append(True)
+            raise
+
+    play(make, (app, Client(leaves=0.5, refuses=True)))
+    return Evidence(bool(told), f"{len(told)} of 1 told")
+
+
 ASKED: list[Check] = [
-    thing
-    for name, thing in vars(middleware).items()
-    if isinstance(thing, Check) and name not in NOT_ASKED
+    *(
+        thing
+        for name, thing in vars(middleware).items()
+        if isinstance(thing, Check) and name not in NOT_ASKED
+    ),
+    heard,
 ]
 
 
 def _mended(answer: Answer) -> Judgement:
     def with_wait(app: Any, log: Any, clock: Any) -> Any:
-        return answer(app, lambda line: log(_line(line)), clock)
+        """On a clock that began long ago: at 0, an end that was noted looks like none."""
+        return answer(app, lambda line: log(_line(line)), lambda: BEGAN + clock())
 
     make = middleware.by_lines(with_wait)
     ASKED[0].run(make)  # a stub's NotImplementedError comes through here
@@ -274,7 +222,7 @@ def _why(name: str, letter: str) -> str:
 
 EXERCISES = [
     Exercise("Exercise 1, what each look stands for", _time_shares),
-    Exercise("Exercise 2, a histogram", _histogram),
+    Exercise("Exercise 2, a histogram", judge_histogram),
     Exercise("Exercise 3, mend the middleware", _mended),
     Exercise("Exercise 4, the leak report", _leaking),
 ]

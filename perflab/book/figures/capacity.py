@@ -31,9 +31,9 @@ def policies(ch: Chapter) -> None:
     )
     ch.figure(
         "10.6",
-        f"At 70 % load round robin takes {alike['round robin'] / alike['least connections']:.1f} "
-        "times as long as least connections; with one slow server among four "
-        f"{slow['round robin'] / slow['least connections']:,.0f} times",
+        "Round robin ÷ least connections at 70 % load: "
+        f"{alike['round robin'] / alike['least connections']:.1f} with four alike, "
+        f"{slow['round robin'] / slow['least connections']:,.0f} with one slow",
         "load (share of the capacity of all servers)",
         [
             Panel("mean response, four\nalike (service times)", lines[ALIKE], log=True, height=1.2),
@@ -73,13 +73,12 @@ def many_servers(servers: int, jobs: int = 300, load: float = 0.9) -> pd.DataFra
 
 def extrapolated(ch: Chapter, steps: Steps, laws: Mapping[str, Law]) -> None:
     """10.7: measured throughput, laws fitted to its beginning, and the bound of the processor."""
-    last, n = steps.clients[-1], np.arange(1, steps.clients[-1] + 1)
-    told = " and ".join(f"{law(last):,.0f} ({name})" for name, law in laws.items())
+    last, n = steps.clients[-1], np.geomspace(1, steps.clients[-1], 60)
+    told = ", ".join(f"{law(last):,.0f} ({name})" for name, law in laws.items())
     slowest, demand = max(steps.demand.items(), key=lambda one: one[1])
     ch.figure(
         "10.7",
-        f"{last} clients: {steps.throughput[-1]:,.0f} pages a second measured; the fitted laws say "
-        f"{told}",
+        f"{last} clients, pages a second: {steps.throughput[-1]:,.0f} measured, {told}",
         "clients",
         [
             Panel(

@@ -27,8 +27,8 @@ def scaling(ch: Chapter, runs: Mapping[str, Sequence[Run]]) -> None:
     most = runs["waiting"][-1].workers
     ch.figure(
         "6.1",
-        f"{most} threads: {gains['waiting'][-1]:.1f}× the throughput of one where they wait, "
-        f"{gains['Python code'][-1]:.1f}× where they compute in Python",
+        f"{most} threads do {gains['waiting'][-1]:.1f}× the work of one where they wait, "
+        f"{gains['Python code'][-1]:.1f}× in Python code",
         "workers",
         [
             Panel(
@@ -60,11 +60,12 @@ def knee(ch: Chapter, measured: Sequence[Run], laws: Mapping[str, Law]) -> None:
     }
     lines |= {name: (workers, law(workers)) for name, law in laws.items()}
     expected = ", ".join(
-        f"{float(law(most)) / bound(most):.1f}× ({name})" for name, law in laws.items()
+        f"{float(law(most)) / bound(most):.1f}× ({name.removeprefix('law ')})"
+        for name, law in laws.items()
     )
     ch.figure(
         "6.2",
-        f"For {most} workers the law expects {expected} of what is possible",
+        f"{most} workers, as the law expects ÷ possible: {expected}",
         "workers",
         [Panel("throughput (jobs/s)", lines, height=2.0, points=["measured"])],
     )
@@ -132,7 +133,7 @@ def left(ch: Chapter, runs: Mapping[str, Left]) -> None:
     last = max(float(one.threads[0][-1]) for one in runs.values())
     ch.figure(
         "6.6",
-        "Threads that stay when the consumer has gone: "
+        "Threads that stay for ever: "
         + ", ".join(f"{count} ({name})" for name, count in stay.items()),
         SINCE_START,
         [
@@ -154,13 +155,14 @@ def hearts(ch: Chapter, runs: Mapping[str, Heart]) -> None:
     begin = min(one.call[0] for one in runs.values())
     ch.figure(
         "6.9",
-        "The latest beat is late by " + ", ".join(f"{ms:.0f} ms ({n})" for n, ms in worst.items()),
+        "Longest delay of a beat: " + ", ".join(f"{ms:.0f} ms ({n})" for n, ms in worst.items()),
         SINCE_START,
         [
             Panel(
                 "a dot is a beat,\na row a heart",
                 {name: (one.at, np.full(len(one.at), float(row))) for row, (name, one) in rows},
                 points=list(runs),
+                ticks=False,
             )
         ],
         events={"the call": (begin, max(one.call[1] for one in runs.values()))},

@@ -24,7 +24,7 @@ def peak(ch: Chapter, runs: Mapping[str, Payments]) -> None:
     p95 = {name: 1e3 * percentile(one.of(*PEAK), 95) for name, one in runs.items()}
     ch.figure(
         "10.3",
-        "p95 at the peak: " + ", ".join(f"{ms:,.0f} ms ({name})" for name, ms in p95.items()),
+        "p95 (ms) at the peak: " + ", ".join(f"{ms:,.0f} ({name})" for name, ms in p95.items()),
         SINCE_START,
         [
             Panel(
@@ -68,7 +68,7 @@ def live(ch: Chapter, runs: Mapping[str, LoadResult], rush: tuple[float, float])
     late = {name: 100 * float(np.mean(one.response_time > 1)) for name, one in runs.items()}
     ch.figure(
         "10.3",
-        "Two real servers, one peak: later than a second come "
+        "Live, above a second at the same peak: "
         + ", ".join(f"{share:.0f} % ({name})" for name, share in late.items()),
         SINCE_START,
         [
@@ -127,7 +127,7 @@ def death(ch: Chapter, runs: Mapping[str, Payments]) -> None:
     wrong = {name: _cut(_wrong(one), begin, end) for name, one in runs.items()}
     ch.figure(
         "10.5",
-        "One of three workers dies, payments that go wrong: "
+        "Payments that go wrong: "
         + ", ".join(f"{line[1][-1]:.0f} ({name})" for name, line in wrong.items()),
         SINCE_START,
         [

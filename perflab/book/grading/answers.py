@@ -20,6 +20,7 @@ ASSIGNED_MAGIC = re.compile(r"^(\s*[\w, ]+=\s*)[%!].*$", re.M)
 TIMED = re.compile(r"\A\s*%%(time|timeit|capture)\b.*\n")
 MOST_CODE = 500_000  # characters
 KNOWN = frozenset(dir(builtins)) | {"__name__"}
+LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF", "LOAD_FROM_DICT")  # of instructions
 ANSWER = "answer_"  # what the code taken out calls the answer
 
 
@@ -184,7 +185,7 @@ def _needs(node: ast.stmt) -> frozenset[str]:
 
 def _looked_up(code: CodeType) -> Iterator[str]:
     for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF"):
+        if step.opname.startswith(LOOKS_UP):
             yield str(step.argval)
     for inner in code.co_consts:
         if isinstance(inner, CodeType):

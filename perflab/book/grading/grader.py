@@ -13,7 +13,7 @@ from perflab.book.grading import answers
 from perflab.book.grading.limits import Limits
 from perflab.book.grading.pool import Pool
 from perflab.book.grading.submissions import HandIn, hand_ins
-from perflab.book.readers import chapters
+from perflab.book.readers import chapters, pages
 from perflab.errors import PerflabError, require
 
 MARKS = ("right", "wrong", "refused", "not attempted", "missing", "unreadable")  # the best first
@@ -67,7 +67,8 @@ def grade(
     require(jobs >= 1, "jobs", jobs, "at least 1")
     book = _book()
     only = {int(path.stem[:2]) for path in chapters(wanted)} & set(book)
-    found = hand_ins(folder, [path.stem for path in chapters()])
+    names = [path.stem for path in chapters()]
+    found = hand_ins(folder, names, [path.name for path in pages()])
     rows: list[Graded] = []
     with Pool(jobs, limits) as pool:
         if not pool.apart:

@@ -6,7 +6,7 @@ that holds the notebook, or by the file's name where it lies in FOLDER itself.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,16 +32,19 @@ class HandIn:
         return int(found[1]) if found else None
 
 
-def hand_ins(folder: Path, chapters: list[str]) -> list[HandIn]:
+def hand_ins(folder: Path, chapters: list[str], pages: Collection[str] = ()) -> list[HandIn]:
     """Every student's notebooks, in order of name; who has none is there with what is wrong.
 
     `chapters` are the chapters' own names, such as 04-caching: they are no part of a student's.
+    `pages` are files of the hand-out that have nothing to answer.
     Raises PerflabError for what is no folder, and for one with nothing in it.
     """
     if not folder.is_dir():
         raise PerflabError(f"{folder} is no folder. Name the one that holds what was handed in.")
     found, others = [], dict[str, str]()
     for path in sorted(_files(folder)):
+        if path.name in pages:
+            continue
         student, file = _student(path, folder, chapters), path.relative_to(folder).as_posix()
         if path.suffix == ".ipynb":
             text, problem = _read(path)

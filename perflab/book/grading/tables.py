@@ -6,27 +6,14 @@ from html import escape
 from pathlib import Path
 
 from perflab.book.grading.grader import MARKS, Graded
+from perflab.book.paper import page as whole_page
+from perflab.book.paper import said, table
 from perflab.book.wording import plain
 
 COLUMNS = (
     "student", "chapter", "exercise", "title", "mark", "points", "found", "hint",
     "cost", "counted", "model", "times the model", "file",
 )  # fmt: skip
-STYLE = """
-:root { color-scheme: light dark; --quiet: #666; --line: #ddd; --paper: #fff; --ink: #1a1a1a;
-  --good: #2f6d39; --bad: #a8380c; --open: #7a5b06 }
-@media (prefers-color-scheme: dark) { :root { --quiet: #aaa; --line: #3a3a3a; --paper: #161616;
-  --ink: #e8e8e8; --good: #7cc58a; --bad: #f0906a; --open: #d9b44a } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem;
-  background: var(--paper); color: var(--ink) }
-table { border-collapse: collapse; margin: 1rem 0 2.5rem } th { color: var(--quiet) }
-td, th { padding: .35rem .9rem .35rem 0; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--line); font-weight: normal; overflow-wrap: anywhere }
-.right { color: var(--good); font-weight: 600 } .wrong, .refused { color: var(--bad);
-  font-weight: 600 } .open { color: var(--open) } .quiet { color: var(--quiet) }
-summary { cursor: pointer } ul { margin: .3rem 0; padding-left: 1.2rem }
-.mark { white-space: nowrap }
-"""
 
 
 def write(rows: Sequence[Graded], csv_path: Path, page: Path) -> None:
@@ -62,16 +49,12 @@ def _inert(cell: str) -> str:
 
 def _page(rows: Sequence[Graded]) -> str:
     students = list(dict.fromkeys(row.student for row in rows))
-    return f"""<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>perflab: marks</title>
-<meta name="viewport" content="width=device-width"><style>{STYLE}</style>
-<h1>Marks</h1>
-<p>{len(students)} students. {escape(summed(rows))}</p>
-{_overview(rows, students)}
-<h2>Every answer</h2>
-<table><tr><th>student<th>exercise<th>mark<th>what was found<th>hint<th>cost</tr>
-{"".join(map(_row, rows))}</table></html>
-"""
+    head = ["student", "exercise", "mark", "what was found", "hint", "cost"]
+    return whole_page(
+        "Marks",
+        f"<p>{len(students)} students. {escape(summed(rows))}</p>{_overview(rows, students)}"
+        f"<h2>Every answer</h2>{table(head, [_row(row) for row in rows])}",
+    )
 
 
 def summed(rows: Sequence[Graded]) -> str:
@@ -84,28 +67,20 @@ def _overview(rows: Sequence[Graded], students: Iterable[str]) -> str:
     """A row per student, a column per exercise: the class at a glance."""
     marks = {(row.student, row.chapter, row.exercise): row.mark for row in rows}
     asked = sorted({(row.chapter, row.exercise) for row in rows if row.chapter and row.exercise})
-    signs = {"right": "✓", "wrong": "✗", "refused": "refused", "not attempted": "–", "missing": ""}
-    head = "".join(f"<th>{chapter}.{number}" for chapter, number in asked)
+    head = ["student", *(f"{chapter}.{number}" for chapter, number in asked), ""]
     body = []
     for student in students:
         cells = [marks.get((student, *key), "") for key in asked]
-        shown = "".join(f'<td class="{_class(mark)}">{signs.get(mark, "")}' for mark in cells)
-        body.append(f"<tr><td>{escape(student)}{shown}<td>{cells.count('right')} right</tr>")
-    return f"<table><tr><th>student{head}<th></tr>{''.join(body)}</table>"
+        right = f"{cells.count('right')} right"
+        body.append([escape(student), *(said(mark) for mark in cells), right])
+    return table(head, body)
 
 
-def _class(mark: str) -> str:
-    return mark if mark in ("right", "wrong", "refused") else "open"
-
-
-def _row(row: Graded) -> str:
+def _row(row: Graded) -> list[str]:
     where = f"{row.chapter}.{row.exercise} " if row.chapter else ""
-    title = row.title.split(", ", 1)[-1]
-    return (
-        f'<tr><td>{escape(row.student)}<td>{where}{escape(title)}<td class="mark '
-        f'{_class(row.mark)}">{escape(row.mark)}<td>{_found(row)}<td>{escape(row.hint)}'
-        f"<td>{_cost(row)}</tr>\n"
-    )
+    title = where + escape(row.title.split(", ", 1)[-1])
+    mark, hint = said(row.mark), escape(row.hint)
+    return [escape(row.student), title, mark, _found(row), hint, _cost(row)]
 
 
 def _found(row: Graded) -> str:
