@@ -973,9 +973,9 @@ microseconds = {
 pd.Series(microseconds, name="µs").round(1).to_frame()
 
 # %% [markdown]
-# Write `liars`: given the functions by letter, return the letters of those that did not do the
-# work. It is tried on the same eight functions, made anew and under other letters. Speed alone
-# proves nothing against anybody.
+# Write `liars`: given the functions by letter (a dictionary), return the set of letters of those
+# that did not do the work. It is tried on the same eight functions, made anew and under other
+# letters. Speed alone proves nothing against anybody.
 
 
 # %%

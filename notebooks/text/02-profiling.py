@@ -1125,9 +1125,9 @@ ch.check(1, time_shares)
 # %% [markdown]
 # **Exercise 2: a histogram.** Latencies from 1 ms to 2 s. It has a list (or dictionary) `counts`
 # with at most 400 entries, a count for each bucket; `record(seconds)`; `merge(other)`, which adds
-# another one of its kind and leaves that as it is; and `percentile(p)`, p from 0 to 100, in seconds
-# and within 1 %. Of n latencies in order that is the one with number p × n ÷ 100, rounded up (the
-# nearest rank). It keeps no latencies.
+# another one of its kind and leaves that as it is; and `percentile(p)`, p above 0 and up to 100, in
+# seconds and within 1 %. Of n latencies in order that is the one with number p × n ÷ 100, rounded
+# up (the nearest rank). It keeps no latencies.
 
 
 # %%
@@ -1157,10 +1157,11 @@ ch.check(2, MyHistogram)
 #
 # Mend it until it counts errors, streams, cancelled requests and clients that leave. `log` gets one
 # line for each request, with the attributes below; `status` is None where none was sent. Exceptions
-# go on to the server; a cancelled request raises `asyncio.CancelledError`, which is no `Exception`,
-# and counts as raised. A client that has left shows in one of two ways: `send` raises `OSError`, or
-# `receive` returns a message of type `http.disconnect`. The time of one who left ends with the
-# leaving, also if the application goes on.
+# go on: the application's to the server, those of `send` to the application. A cancelled request
+# raises `asyncio.CancelledError`, which is no `Exception`, and counts as raised. A client that has
+# left shows in one of two ways: `send` raises `OSError`, or `receive` returns a message of type
+# `http.disconnect`. The time of one who left ends with the leaving, also if the application goes
+# on.
 
 # %%
 from types import SimpleNamespace

@@ -1179,13 +1179,13 @@ def find(db, beginning):
 ch.check(1, find)
 
 # %% [markdown]
-# **Exercise 2: the orders page.** For one user return a list with a dict for each order, the latest
-# first: `{"id": …, "total": …, "items": [(name, description, quantity), …]}`, name and description
-# of the product, items in the order of their ids. Here `db` has one method, `db.execute(query,
-# parameters)`, which returns a list of rows, and counts. For each call you have four queries and
-# 2,000 steps, and a product that was bought twice may be fetched once only (ids may come again).
-# Orders are written, too: a new one with three items may take at most 1.5 times the steps that it
-# takes without your indexes.
+# **Exercise 2: the orders page.** For one user return a list with a dict for each order, also for
+# one without items, the latest first: `{"id": …, "total": …, "items": [(name, description,
+# quantity), …]}`, name and description of the product, items in the order of their ids. Here `db`
+# has one method, `db.execute(query, parameters)`, which returns a list of rows, and counts. For
+# each call you have four queries and 2,000 steps, and a product that was bought twice may be
+# fetched once only (ids may come again). Orders are written, too: a new one with three items may
+# take at most 1.5 times the steps that it takes without your indexes.
 
 
 # %%
@@ -1227,7 +1227,7 @@ pd.Series(reports, name="ms a read").round(2).to_frame()
 # read will take in production, on average over the day. `benchmarks` is a dict of functions by
 # letter, called as above; `start()` gives a database with an empty cache; `database.read(key)`
 # returns the milliseconds that this read took. Your function is tried on other days, with the
-# letters dealt anew. Who says too much is not accused here.
+# letters dealt anew and not always all eight. Who says too much is not accused here.
 
 
 # %%

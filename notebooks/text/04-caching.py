@@ -1301,7 +1301,7 @@ ch.check(2, SingleFlight)
 # **Exercise 3: nothing stale, in any order.** Write a reader and a writer as generators, as in 4.7,
 # one operation between two `yield`s. `shop` offers `look()` → (value or None, ticket), `load()`,
 # `store(value)`, `store_if(value, ticket)`, which does nothing if the key was deleted since that
-# ticket was given out, `write(value)` and `delete()`. A reader that finds a value need not load.
+# ticket was given out, `write(value)` and `delete()`. A reader that finds a value does not load.
 # Each program takes six steps at most. Every order is tried: of a reader and a writer, two readers
 # and a writer, a reader and two writers. A value that a reader has loaded and nobody changes has to
 # be in the cache afterwards.

@@ -952,8 +952,8 @@ pd.DataFrame({thing: apart(seen_by_each, thing) for thing in THINGS}).T.round(1)
 #
 # **Exercise 1: seventy bytes.** `rows` is an iterator of 20,000 records, each a tuple of an order
 # number (a whole number up to 2⁴⁰), a price (a float) and a quantity (1 to 9). Return something
-# that gives them back by number, `store[i] == (number, price, quantity)`, exactly, and knows its
-# `len`. It may hold 70 bytes a record, all included.
+# that gives them back in their order: `store[0]` is the first, as a tuple (number, price, quantity)
+# with exactly these values. It knows its `len`, and may hold 70 bytes a record, all included.
 
 
 # %%
@@ -965,10 +965,10 @@ ch.check(1, store)
 
 # %% [markdown]
 # **Exercise 2: a parser that lets go.** `data` holds messages one after another: four bytes with
-# the length of the body (big-endian), then the body. Return the bodies that begin with `b"!"`, as
-# `bytes` or views. Its slices may copy no more bytes than `data` has, and at the peak it may take
-# half the memory of `data` again. Once the caller lets `data` go, less than 1 kB may be held beside
-# the bodies. `some_messages(seed)` gives you data to try.
+# the length of the body (big-endian), then the body, which may be empty. Return the bodies that
+# begin with `b"!"`, as `bytes` or views. Its slices may copy no more bytes than `data` has, and at
+# the peak it may take half the memory of `data` again. Once the caller lets `data` go, less than
+# 1 kB may be held beside the bodies. `some_messages(seed)` gives you data to try.
 
 # %%
 from perflab.book.exercises.memory import some_messages

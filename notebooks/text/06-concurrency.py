@@ -76,8 +76,8 @@ ch.mystery(
 ch.predict("6.1", Place("Eight threads of Python code do, of what one thread does,", "×", (0, 8)))
 
 # %% [markdown]
-# The loop also runs in processes, each an interpreter with a lock of its own. Some interpreters
-# have a third way: several of them in one process, or threads without a lock.
+# The loop also runs in processes, each an interpreter with a lock of its own. Some Pythons
+# have a third way: several interpreters in one process, or no lock.
 
 # %%
 amount, counts = ch.pick(quick=48, full=480), (1, 2, 4, 8)
@@ -105,8 +105,8 @@ figures.scaling(ch, work)
 #
 # Which functions let go of the lock? Nobody has to guess. A second thread **ticks**: it sleeps for
 # 0.2 ms, notes the time, and starts again. To note it, it needs the lock. So its silence during a
-# call tells who held it. (Ticks are counted in the first half of the call. When it ends, whoever
-# has waited goes first, and may tick before the caller comes to read the clock.)
+# call tells who held it. (Ticks are counted in the first half of the call: at its end whoever has
+# waited may tick first.)
 
 # %%
 give, keep = giving(), keeping()
@@ -236,10 +236,10 @@ figures.unread(ch, pools, leaving.PATIENCE)
 # %% [markdown]
 # The guide's pool takes 10: four results fill the one channel, two workers wait with a result in
 # hand, four jobs fill the other. Then `submit` waits for a worker, the workers for a reader, and
-# the reader for `submit`. It would last for ever; here somebody starts to read after a while. In
-# ours a result has a place of its own, in the task that `submit` returned. Its queue is bounded
-# too, so `submit` waits now and then, but for a worker, and workers wait for nobody. (What it holds
-# in the end are the results. The caller has asked for them.)
+# the reader for `submit`. Here somebody starts to read after a while. In ours a result has a place
+# of its own, in the task that `submit` returned. Its queue is bounded too, so `submit` waits now
+# and then, but for a worker, and workers wait for nobody. (What it holds in the end are the
+# results. The caller has asked for them.)
 #
 # Now the pool's whole contract: what must hold, checked for both. Go's choice is made here by
 # taking the last case that is ready.
@@ -283,7 +283,6 @@ ch.measured("6.3", f"before a result was read the guide's pool took {taken} jobs
 #
 # A submit and a stop may race each other. So the task goes into the queue first, and the look comes
 # afterwards: a stop sets `limit` to −1, and `settle` then takes the task back and raises an error.
-# (Else `settle` waits for room; `helps` runs a nested job on the spot.)
 
 # %%
 show_source(WorkerPool.submit)
@@ -598,7 +597,7 @@ ch.measured(
 # On what they keep, tasks win clearly: that is why one process can hold a hundred thousand
 # connections. On switching there is no such gap; read in the line above who wins here, and by how
 # much. The event loop is a program too: it calls many functions to decide whose turn it is, and
-# asks the operating system for news. What is really cheap is a generator, whom nobody schedules.
+# asks the system for news. What is really cheap is a generator, whom nobody schedules.
 
 # %% [markdown]
 # ## 6.9 A call that blocks
@@ -656,7 +655,7 @@ ch.predict("6.10", Interval("A wait of 1 ms beside one computing thread", "ms", 
 
 # %% [markdown]
 # An interpreter has a setting, the **switch interval**: how long a thread waits for the lock before
-# the one that has it is asked to give it away. It is 5 ms, unless you change it. We try 5 and 0.5.
+# the one that has it is asked to give it away. It is 5 ms; we also try 0.5.
 
 # %%
 stretch, calm = ch.pick(quick=(1.0, 0.25), full=(6.0, 1.0))
@@ -670,7 +669,7 @@ figures.convoy(ch, convoys, more, busy)
 # When the millisecond is over, the waiting thread needs the lock. The other one has it, and
 # computes. So it waits for 5 ms until it may ask; it gets the lock, does a moment's work, waits for
 # its next answer, and has lost the lock again. The thread that computes pays nothing for this. The
-# one that hardly does anything pays 5 ms each time. Beside several such threads it has to win the
+# one that hardly does anything pays 5 ms each time. Beside several, it has to win the
 # lock against all of them. This is known as the **convoy**: one slow lorry, and everybody behind
 # it.
 

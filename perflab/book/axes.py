@@ -122,8 +122,9 @@ def scale(axis: Any, panel: Panel, x_log: bool) -> None:
     if axis.get_xscale() == "log":
         plain_numbers(axis.xaxis)
         tried = [np.ravel(x) for x, _ in panel.lines.values()]
-        few = max(tried, key=np.size)
-        if len(few) <= FEW and all(np.isin(x, few).all() for x in tried):  # label what was tried
+        few = max(tried, key=np.size, default=())
+        if 0 < len(few) <= FEW and all(np.isin(x, few).all() for x in tried):
+            # label what was tried
             axis.set_xticks(few)
             axis.xaxis.set_minor_locator(NullLocator())
     if not axis.lines or not panel.ticks:

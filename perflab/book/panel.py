@@ -19,8 +19,8 @@ class Panel:
     """One panel: its y label with unit, and its lines by name, each (x, y).
 
     `points` names lines drawn as dots only; `marks` are horizontal and `x_marks` vertical lines by
-    name. `steps` draws each line as stairs: a count that holds until it changes. Without `ticks` the y
-    axis has no numbers: its lines are rows. A panel with an `x_label` has an x axis of its own;
+    name. `steps` draws each line as stairs: a count that holds until it changes. Without `ticks`
+    the y axis has no numbers: its lines are rows. A panel with an `x_label` has its own x axis;
     the others share one. Values that are not finite, and on a logarithmic axis those that are not
     above 0, leave a gap. A panel with `bands` and no lines shows states over time: rows by name,
     each a list of (from, until, state), the state one of `style.STATES`. ValueError for what

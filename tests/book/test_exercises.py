@@ -1,13 +1,20 @@
 """Every exercise: the stub is no attempt, the solution is right, wrong answers are told why."""
 
+import ast
+import inspect
 import sys
 
 import numpy as np
 import pytest
 
 from perflab.book.exercises import CHAPTERS, exercise, titles
+from perflab.book.exercises.borrowing import copied_from
+from perflab.book.exercises.costs import cost_of, models
+from perflab.book.grading import answers
+from perflab.book.readers import chapters
 from perflab.guide.loadtest import LoadTest
 from perflab.measure import compare, percentile
+from perflab.patterns import ModuloRouter, RingRouter, sharding
 from tests.solutions import (
     caching,
     casestudies,
@@ -48,6 +55,43 @@ def test_each_chapter_has_four_exercises_with_solution_and_two_wrong_answers():
         assert len(titles(chapter)) == 4
         assert set(ANSWERS[chapter].SOLUTIONS) == {1, 2, 3, 4}
         assert all(len(ANSWERS[chapter].WRONG[number]) >= 2 for number in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_each_chapter_of_the_book_asks_for_four_and_its_stubs_are_no_attempts(path):
+    """What a hand-out holds can be run as it stands, and is judged as not attempted yet."""
+    chapter, code = int(path.stem[:2]), answers.cells(path.read_text("utf-8"))
+    asked = answers.asked(code)
+    assert sorted(asked) == [1, 2, 3, 4]
+    assert len(titles(chapter)) == len(ANSWERS[chapter].SOLUTIONS) == 4
+    for number, name in asked.items():
+        taken = answers.take(code, number, name)
+        assert taken.mark == "", taken
+        place = {"__name__": "hand_out"}
+        exec(taken.code, place)
+        found = exercise(chapter, number).judge(place[answers.ANSWER])
+        assert found.status == "not attempted", (number, found)
+
+
+@pytest.mark.parametrize("name", models())
+def test_a_right_answer_is_told_what_it_took_beside_the_model_answer(name):
+    """What is stored of the model answer is what the solution takes, here too."""
+    chapter, number = map(int, name.split("."))
+    found = exercise(chapter, number).judge(ANSWERS[chapter].SOLUTIONS[number])
+    cost = cost_of(name, found.status, found.measure)
+    assert cost is not None
+    assert 0.8 <= cost.ratio <= 1.25  # bytes and steps differ a little between versions
+    assert "the model answer's" in str(cost)
+
+
+def test_what_is_counted_has_a_stored_model_score():
+    """Every exercise whose right answer has a measure is in data/costs.csv, and none beside."""
+    counted = {
+        f"{chapter}.{number}"
+        for chapter, number in EXERCISES
+        if exercise(chapter, number).judge(ANSWERS[chapter].SOLUTIONS[number]).measure is not None
+    }
+    assert counted == set(models())
 
 
 @pytest.mark.parametrize(("chapter", "number"), EXERCISES)
@@ -138,6 +182,34 @@ def test_numpys_function_of_the_same_name_is_not_ours():
 
     assert numpys.__globals__["percentile"] is percentile
     assert exercise(1, 3).judge(numpys).status == "wrong"
+
+
+def test_borrowing_by_a_helper_is_refused():
+    """A helper beside the answer, and what it calls, belong to the answer."""
+    place = {"compare": compare, "__name__": "notebook"}
+    exec("def helper(a, b, c): return compare({'a': a, 'b': b}, clock=c).other.ratio", place)
+    exec("def ratio(a, b, clock): return helper(a, b, clock)", place)
+    found = exercise(1, 1).judge(place["ratio"])
+    assert found.status == "refused"
+    assert "compare" in found.hint
+
+
+def test_a_copied_pattern_is_refused_under_other_names():
+    """Renamed, without its types and comments, it is still the book's own."""
+    source = inspect.getsource(ModuloRouter) + inspect.getsource(RingRouter)
+    module = ast.parse("from __future__ import annotations\n" + source)
+    renamed = ast.unparse(module).replace("self", "me").replace("_nodes", "_shards")
+    place = {**vars(sharding), "__name__": "notebook"}
+    exec(renamed, place)
+    for name in ("require", "PerflabError"):
+        place.pop(name, None)
+    assert "patterns/" in borrowed_by_copy(place["RingRouter"])
+
+
+def borrowed_by_copy(thing):
+    """Where the longest of a class's methods was copied from."""
+    methods = [one.__code__ for one in vars(thing).values() if inspect.isfunction(one)]
+    return "".join(map(copied_from, methods))
 
 
 def test_an_answer_that_exits_is_wrong():

@@ -236,6 +236,20 @@ def test_a_panel_without_data_says_so():
     assert "server without data" in alternative_text("T", "time (s)", [unread])
 
 
+def test_rows_without_ticks_have_no_numbers():
+    """What stands at the height 3 only to be above the row at 2 is not read as 3 of anything."""
+    rows = {"ours": ([1, 2], [2, 2]), "guide's": ([1, 2], [1, 1])}
+    figure = drawn("T", "time (s)", [Panel("a dot is a beat", rows, ticks=False)])
+    assert list(figure.axes[0].get_yticks()) == []
+
+
+def test_what_was_tried_is_labelled_though_a_line_ends_sooner():
+    """On a logarithmic axis: 1, 2, 4 and 8 workers, of which one way has only the first three."""
+    tried = {"ours": ([1, 2, 4, 8], [1, 2, 3, 4]), "guide's": ([1, 2, 4], [1, 1, 1])}
+    figure = drawn("T", "workers", [Panel("jobs/s", tried, x_log=True)])
+    assert list(figure.axes[0].get_xticks()) == [1, 2, 4, 8]
+
+
 @pytest.mark.parametrize(("low", "high"), [(6.1, 9.7), (99, 101), (0.5, 1.4), (2, 90), (1e-3, 1e4)])
 def test_a_logarithmic_axis_has_plain_numbers(low, high):
     """At least two, wherever it begins; never a power of ten with an exponent."""

@@ -76,6 +76,13 @@ class LivesOn(Mended):
         return data
 
 
+class YoungAgain(Mended):
+    """A copy from the server gets a whole TTL of its own."""
+
+    def remember(self, user_id, data, expires):
+        super().remember(user_id, data, self.clock() + (self.ttl if expires > 0 else 0))
+
+
 class OneForAll(Mended):
     """Keeps objects in memory and hands them out."""
 
@@ -176,6 +183,22 @@ class Remembers(Single):
             except BaseException as error:
                 flight.set_exception(error)
                 del self.flights[key]
+        return flight.result()
+
+
+class StuckAfterAnError:
+    """Tells those who wait only where the load succeeds."""
+
+    def __init__(self):
+        self.lock, self.flights = threading.Lock(), {}
+
+    def do(self, key, load):
+        with self.lock:
+            first = key not in self.flights
+            flight = self.flights.setdefault(key, Future())
+        if first:
+            flight.set_result(load())
+            del self.flights[key]
         return flight.result()
 
 
@@ -357,6 +380,7 @@ WRONG = {
     1: {
         Unbounded: "Bound it",
         LivesOn: "TTL in every tier",
+        YoungAgain: "TTL in every tier",
         OneForAll: "Keep bytes, or copy",
         OnlyTheirCopies: "is an answer as well",
         NobodyForLong: "a TTL of its own",
@@ -366,6 +390,7 @@ WRONG = {
         Everybody: "The first who misses loads",
         OneLock: "One lock around every load",
         Remembers: "This is no cache",
+        StuckAfterAnError: "Hand the error to all",
         EachTriesAgain: "Hand the error to all",
     },
     3: {

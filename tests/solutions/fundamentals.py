@@ -203,8 +203,8 @@ WRONG = {
     },
     2: {
         only_the_last_stage: "begin with the largest",
-        repeats_counted: "must stay identical",
-        last_listed: "must stay identical",
+        repeats_counted: "listed again counts once",
+        last_listed: "you count the last",
         different_pairs: "must stay identical",
         as_slow: "not faster at all",
     },

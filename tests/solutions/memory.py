@@ -44,6 +44,22 @@ class Slotted:
         return iter((self.number, self.price, self.quantity))
 
 
+class Closed:
+    """A record that can be compared, not unpacked."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, *fields):
+        self.fields = fields
+
+    def __eq__(self, other):
+        return self.fields == other
+
+
+def comparable(rows):
+    return [Closed(*row) for row in rows]
+
+
 def slots(rows):
     return [Slotted(*row) for row in rows]
 
@@ -92,6 +108,25 @@ def cut_off_the_front(data):
         body, data = data[4 : 4 + size], data[4 + size :]
         if body[:1] == b"!":
             found.append(bytes(body))
+    return found
+
+
+def without_empty_ones(data):
+    at, found = 0, []
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4] == ord("!"):
+            found.append(data[at + 4 : end])
+        at = end
+    return found
+
+
+def slices_all(data):
+    at, found = 0, []
+    while at < len(data):
+        size, at = int.from_bytes(data[at : at + 4], "big"), at + 4
+        body, at = data[at : at + size], at + size
+        found += [body] * (body[:1] == b"!")
     return found
 
 
@@ -243,6 +278,7 @@ WRONG = {
     1: {
         tuples: "numbers are objects too",
         dicts: "numbers are objects too",
+        comparable: "numbers are objects too",
         slots: "numbers are objects too",
         Rounded: "too few digits",
         the_iterator: "used up",
@@ -250,6 +286,7 @@ WRONG = {
     },
     2: {
         cut_off_the_front: "copies the whole rest",
+        without_empty_ones: "IndexError",
         views: "keeps the whole data alive",
         every_body_first: "a second time",
         by_the_mark: "a second time",

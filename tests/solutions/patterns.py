@@ -49,6 +49,10 @@ class Hoarding(Budgeted):
         self.tokens = 10
 
 
+class OneToken(Budgeted):
+    most = 1
+
+
 class WhateverIsRaised(Budgeted):
     def call(self, fn):
         def seen():
@@ -320,6 +324,16 @@ def failed_in_the_end(log):
     return time, sum(not tries[-1].ok for tries in by_request(log)) / len(by_request(log)), calls
 
 
+def failed_ones_too(log):
+    _, *rest = from_the_first(log)
+    return p99([tries[-1].end - tries[0].start for tries in by_request(log)]), *rest
+
+
+def for_each_success(log):
+    time, failed, _ = from_the_first(log)
+    return time, failed, len(log) / sum(tries[-1].ok for tries in by_request(log))
+
+
 def retries_alone(log):
     time, failed, calls = from_the_first(log)
     return time, failed, calls - 1
@@ -332,6 +346,7 @@ WRONG = {
         Never: "also the very first",
         OnceForAll: "nothing is retried any more",
         Hoarding: "spent at once",
+        OneToken: "more than one retry",
         WhateverIsRaised: "the caller's own mistake",
     },
     2: {
@@ -354,5 +369,7 @@ WRONG = {
         without_the_pauses: "every failure and pause",
         failed_in_the_end: "at their *first* attempt",
         retries_alone: "All attempts, divided",
+        failed_ones_too: "of no request that never succeeded",
+        for_each_success: "divided by the number of requests",
     },
 }

@@ -31,7 +31,7 @@ def borrowed(answer: Any) -> str:
         names = sorted(set(_ours_by_name(function)))
         if names:
             return f"it uses {names[0]}"
-        where = _copied_from(function.__code__)
+        where = copied_from(function.__code__)
         if where:
             return f"{function.__name__} is that of {where}"
     return ""
@@ -75,7 +75,7 @@ def _ours_by_name(function: FunctionType) -> Iterator[str]:
 def _names(code: CodeType) -> Iterable[str]:
     """Global names and imported modules, not attributes: np.percentile is nobody's percentile."""
     for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
             yield str(step.argval)
     for inner in _inner(code):
         yield from _names(inner)
@@ -102,7 +102,7 @@ def fingerprint(code: CodeType) -> Print:
     return tuple(found)
 
 
-def _copied_from(code: CodeType) -> str:
+def copied_from(code: CodeType) -> str:
     """The file of ours that has this very function; empty where none has, or where it is short."""
     return _patterns().get(fingerprint(code), "") if _is_long(code) else ""
 

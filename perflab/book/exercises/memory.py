@@ -69,6 +69,8 @@ def _store(answer: Answer) -> Judgement:
 
 def _row(record: Any) -> Any:
     """A record as plain numbers: numpy's own are welcome."""
+    if not hasattr(record, "__iter__"):
+        return record
     return tuple(one.item() if isinstance(one, np.generic) else one for one in record)
 
 
@@ -89,10 +91,11 @@ class Watched(bytes):
 
 
 def some_messages(seed: int, count: int = 3_000) -> bytes:
-    """Messages with their lengths before them; a few begin with an exclamation mark."""
+    """Messages with their lengths before them; a few bodies begin with an exclamation mark."""
     rng = np.random.default_rng(seed)
     parts = []
-    for at, size in enumerate(rng.integers(1, 700, count).tolist()):
+    sizes = [*rng.integers(1, 700, count - 1).tolist(), 0]  # the last body is empty
+    for at, size in enumerate(sizes):
         body = b"!%04d" % at if at % 500 == 77 else b"." * size
         parts.append(len(body).to_bytes(4, "big") + body)
     return b"".join(parts)
@@ -117,10 +120,7 @@ def _urgent(answer: Answer) -> Judgement:
         linear = copied <= len(data)
         tried.append(("bytes copied by slicing", linear, f"{copied:,} of {len(data):,}"))
         if not linear:
-            hint = (
-                f"It copied {copied / len(data):,.0f} times the data: cutting what was read off "
-                "the front copies the whole rest each time. Keep a position, or a view."
-            )
+            hint = _what_copies(copied / len(data))
             return Judgement("wrong", hint, tuple(tried))
         del said
         seen = allocations(partial(_parsed, answer, seed))
@@ -141,6 +141,18 @@ def _urgent(answer: Answer) -> Judgement:
             hint = "At its peak it held the data, or most of it, a second time. Go through it once."
             return Judgement("wrong", hint, tuple(tried))
     return Judgement("right", "It copies what it keeps, and nothing else.", tuple(tried), most)
+
+
+def _what_copies(times: float) -> str:
+    if times < 2:
+        return (
+            "It copied every body, those that are dropped as well. Look at the first byte before "
+            "you cut the body out."
+        )
+    return (
+        f"It copied {times:,.0f} times the data: cutting what was read off the front copies the "
+        "whole rest each time. Keep a position, or a view."
+    )
 
 
 def _parsed(answer: Answer, seed: int) -> Any:

@@ -73,9 +73,13 @@ def _retry_cases(answer: Answer) -> Iterable[tuple[str, bool, str, str]]:
     yield from _outage("an outage of 5,000 requests", answer(), 5_000)
     old = answer()
     _good(old, _Dependency(_always), 2_000)
-    rare = _Dependency(lambda number: number % 50 == 0)
-    share = _good(old, rare, 5_000) / 5_000
-    hint = "After the outage nothing is retried any more. Let each request earn a tenth of a retry."
+    drawn = np.random.default_rng(64).random(10_000) < 0.02  # at random: some come close together
+    share = _good(old, _Dependency(lambda number: bool(drawn[number])), 5_000) / 5_000
+    hint = (
+        "After the outage nothing is retried any more. Let each request earn a tenth of a retry."
+        if share < 0.99
+        else "Two failures may come close together: let the budget hold more than one retry."
+    )
     yield "2 % failures after an outage", share >= 0.999, f"{share:.2%} succeed", hint
     rested = answer()
     _good(rested, _Dependency(_never), 20_000)
@@ -172,15 +176,15 @@ class Attempt:
     ok: bool
 
 
-def retried_log(seed: int, requests: int = 2_000) -> list[Attempt]:
-    """The log of a test that makes up to four attempts, in order of the ends. One in nine fails,
-    after 0.15 s, and then it pauses for 50 ms."""
+def retried_log(seed: int, requests: int = 2_000, fails: float = 1 / 9) -> list[Attempt]:
+    """The log of a test that makes up to four attempts, in order of the ends. One in nine fails
+    (or another share), after 0.15 s, and then it pauses for 50 ms."""
     rng = np.random.default_rng(seed)
     log = []
     for number in range(requests):
         start = number * 0.01
         for _ in range(4):
-            ok = bool(rng.random() > 1 / 9)
+            ok = bool(rng.random() > fails)
             end = start + (rng.uniform(0.01, 0.04) if ok else 0.15)
             log.append(Attempt(number, round(start, 5), round(end, 5), ok))
             if ok:
@@ -204,13 +208,14 @@ def _honest(answer: Answer) -> Judgement:
     names = ("p99 from the first attempt on", "share of first attempts that failed", "calls each")
     hints = (
         "A user waits from the beginning of the first attempt to the end of the one that "
-        "succeeded, with every failure and pause between; take the p99 of that, a request once.",
+        "succeeded, with every failure and pause between; take the p99 of that, a request once, "
+        "and of no request that never succeeded.",
         "Of the requests, how many failed at their *first* attempt? Not of all attempts.",
         "All attempts, divided by the number of requests.",
     )
     tried: list[Tried] = []
-    for seed in (61, 62, 63):
-        log = retried_log(seed)
+    for seed, fails in ((61, 1 / 9), (62, 1 / 9), (63, 0.4)):  # of 0.4, many fail in the end
+        log = retried_log(seed, fails=fails)
         said = answer(list(log))
         if said is None:
             return Judgement("not attempted", "Return three numbers.")

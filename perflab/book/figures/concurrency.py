@@ -155,7 +155,7 @@ def hearts(ch: Chapter, runs: Mapping[str, Heart]) -> None:
     begin = min(one.call[0] for one in runs.values())
     ch.figure(
         "6.9",
-        "Longest delay of a beat: " + ", ".join(f"{ms:.0f} ms ({n})" for n, ms in worst.items()),
+        "Longest delay of a beat (ms): " + ", ".join(f"{ms:.0f} ({n})" for n, ms in worst.items()),
         SINCE_START,
         [
             Panel(
