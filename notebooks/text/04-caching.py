@@ -1266,8 +1266,8 @@ print("Both servers are stopped.")
 # server, which takes bytes only. It has to pass nine checks of the contract in 4.8, one caller at a
 # time: read again from memory; shared with another process (two checks: a user that no driver can
 # store, and one that they can); bounded; no older than the TTL; a user of its own for
-# every caller; who does not exist asked for once, until `negative_ttl`; found once created; new
-# after an update.
+# every caller; who does not exist asked for once, until `negative_ttl`, and found after that, if
+# created meanwhile; new after an update.
 
 
 # %%

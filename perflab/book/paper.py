@@ -10,8 +10,9 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
   background: var(--paper); color: var(--ink) }
 h2 { margin-top: 2.5rem } table { border-collapse: collapse; margin: .6rem 0 1.5rem }
-th { color: var(--quiet) } td, th { padding: .35rem .9rem .35rem 0; text-align: left;
-  vertical-align: top; border-bottom: 1px solid var(--line); font-weight: normal;
+th { color: var(--quiet); white-space: nowrap }
+td, th { padding: .35rem .9rem .35rem 0; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line); font-weight: normal;
   overflow-wrap: anywhere } td:first-child { white-space: nowrap }
 .good { color: var(--good); font-weight: 600 } .bad { color: var(--bad); font-weight: 600 }
 .open { color: var(--open) } .quiet { color: var(--quiet) } .short { white-space: nowrap }

@@ -80,7 +80,8 @@ class YoungAgain(Mended):
     """A copy from the server gets a whole TTL of its own."""
 
     def remember(self, user_id, data, expires):
-        super().remember(user_id, data, self.clock() + (self.ttl if expires > 0 else 0))
+        found = json.loads(data)[1] is not None
+        super().remember(user_id, data, self.clock() + self.ttl if found else expires)
 
 
 class OneForAll(Mended):

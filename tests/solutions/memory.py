@@ -288,6 +288,7 @@ WRONG = {
         cut_off_the_front: "copies the whole rest",
         without_empty_ones: "IndexError",
         views: "keeps the whole data alive",
+        slices_all: "those that are dropped",
         every_body_first: "a second time",
         by_the_mark: "a second time",
     },

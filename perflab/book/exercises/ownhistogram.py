@@ -12,7 +12,7 @@ from perflab.measure.percentiles import percentile
 
 SHORTEST, LONGEST = 0.001, 2.0  # seconds
 MOST_BUCKETS = 400
-MOST_BYTES = 128_000  # twice what two dictionaries take; the latencies as floats of C are 320,000
+MOST_BYTES = 128_000  # twice what two dictionaries take; the latencies as doubles are 320,000
 PERCENTILES = (1.0, 50.0, 90.0, 99.0, 99.9)
 FOUR = (0.5, 0.032, 0.002, 0.004)  # as they come: neither the rank nor the order can be guessed
 
