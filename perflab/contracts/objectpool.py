@@ -87,7 +87,8 @@ def own(make: Maker) -> Evidence:
 @check(
     "a buffer that is used again needs no new memory",
     "Emptying must keep the capacity. Python's bytearray.clear() gives the memory back, and each "
-    "request allocates it anew: keep the array and set the length to 0.",
+    "request allocates it anew: keep the array and set the length to 0. And array[a:b] = data "
+    "copies the data once more; memoryview(array)[a:b] = data does not.",
 )
 def capacity(make: Maker) -> Evidence:
     pool, data = make(), bytes(MEGABYTE)
@@ -175,4 +176,5 @@ def burst(make: Maker) -> Evidence:
         return pool
 
     left = allocations(one_burst).held_bytes / 100_000
-    return Evidence(left < 2 * KEPT, f"{left:.0f} of {BURST} are kept")
+    room = 2.5  # a buffer that doubles as it grows takes twice what was written, and a header
+    return Evidence(left < room * KEPT, f"{left:.0f} of {BURST} are kept")

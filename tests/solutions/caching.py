@@ -90,7 +90,8 @@ class OneForAll(Mended):
     def get_user(self, user_id):
         kept = self.memory.get(("object", user_id))
         if kept is None or kept[0] <= self.clock():
-            kept = self.clock() + self.ttl, super().get_user(user_id)
+            user = super().get_user(user_id)
+            kept = self.memory[user_id][0], user
             self.memory[("object", user_id)] = kept
             if len(self.memory) > self.max_entries:
                 self.memory.popitem(last=False)

@@ -166,7 +166,7 @@ class Kept:
     def write(self, data):
         end = self.length + len(data)
         if end > len(self.array):
-            larger = bytearray(max(end, 2 * len(self.array)))
+            larger = bytearray(2 * end)  # room to grow: four of these may lie idle
             larger[: self.length] = self.array[: self.length]
             self.array = larger
         memoryview(self.array)[self.length : end] = data
@@ -207,6 +207,14 @@ class Pool:
             self.free.append(buffer)
 
 
+class Assigning(Kept):
+    """Copies the data once more on its way in."""
+
+    def write(self, data):
+        self.array[self.length : self.length + len(data)] = data
+        self.length += len(data)
+
+
 class Clearing(Kept):
     def empty(self):
         self.array, self.length = bytearray(), 0
@@ -219,6 +227,10 @@ class Blind(Kept):
 
 class StillClears(Pool):
     buffer = Clearing
+
+
+class StillCopies(Pool):
+    buffer = Assigning
 
 
 class StillAliases(Pool):
@@ -294,6 +306,7 @@ WRONG = {
     },
     3: {
         StillClears: "keep the array",
+        StillCopies: "copies the data once more",
         StillAliases: "Copy what is to",
         WithoutCap: "Cap it",
         TakesAll: "Remember which are lent",

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from perflab.book.exercises import Exercise, Judgement, exercise
 from perflab.book.grading import answers, limits, seal
@@ -73,8 +73,8 @@ WHAT: dict[str, Callable[[Task, str], dict[str, Any]]] = {"read": read, "judge":
 
 def run_and_exit(
     task: Task, folder: str, writing: int, secret: bytes, most: limits.Limits, user: int | None,
-    busy: int,
-) -> NoReturn:  # fmt: skip
+    busy: int, parent: int,
+) -> None:  # fmt: skip
     """In the child: do the task, write its result behind the secret, and end on the spot."""
     try:
         os.setsid()
@@ -84,6 +84,8 @@ def run_and_exit(
         os.closerange(3, writing)
         os.closerange(writing + 1, 65_536)
         limits.enclose(most, folder, user, busy)
+        if os.getppid() != parent:  # ended before this process could be bound to it
+            return
         result = secret + json.dumps(WHAT[task["what"]](task, folder)).encode()
         with contextlib.suppress(OSError):
             while result:

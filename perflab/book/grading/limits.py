@@ -12,9 +12,11 @@ reading what the grader's user may read, only a container helps.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ except ImportError:  # Windows, where `grade` says that it cannot run
     resource = None  # type: ignore[assignment]  # see above
 
 FIRST_USER = 61_000  # of users that hopefully nobody is; each process that runs code has one
+DIES_WITH_PARENT = 1  # prctl
 CALLED = "<answer>"  # the file that an answer's code is said to stand in
 
 
@@ -48,6 +51,7 @@ class Limits:
 def enclose(limits: Limits, folder: str, user: int | None, busy: int) -> None:
     """Restrict this process for good. `busy` is how many processes its user has already."""
     os.chdir(folder)
+    tempfile.tempdir = folder  # a judge may need a file, and the nursery knew another place
     os.environ.clear()
     os.environ.update(PATH="/usr/bin:/bin", HOME=folder, TMPDIR=folder, LANG="C.UTF-8")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader's interrupt is not the answer's
@@ -69,6 +73,12 @@ def enclose(limits: Limits, folder: str, user: int | None, busy: int) -> None:
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
+    # Should the nursery be ended, nobody is left to end this process. An alarm is all that macOS
+    # has, and an answer could put it off; Linux ends the process with its parent.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(limits.wall + 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
 
 
 def _address_space() -> int:

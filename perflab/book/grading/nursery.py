@@ -79,9 +79,9 @@ def _do(task: dict[str, Any], most: Limits, user: int | None) -> dict[str, Any]:
             os.chown(folder, user, user)
         busy = 0 if user is not None else _busy()
         secret = secrets.token_hex(16).encode()
-        child = os.fork()
+        parent, child = os.getpid(), os.fork()
         if child == 0:
-            judged.run_and_exit(task, folder, writing, secret, most, user, busy)
+            judged.run_and_exit(task, folder, writing, secret, most, user, busy, parent)
         os.close(writing)
         written = _read(reading, most.wall)
         how = _end(child)

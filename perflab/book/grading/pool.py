@@ -42,7 +42,7 @@ class Nursery:
             return self._anew()
 
     def close(self) -> None:
-        """End it. What it runs ends with its own time at the latest."""
+        """End it, and with it the process of an answer that it has under way."""
         with contextlib.suppress(OSError):
             self._process.kill()
             self._process.communicate()
