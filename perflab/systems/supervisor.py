@@ -39,6 +39,21 @@ LINUX = sys.platform == "linux"
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG in <sys/prctl.h>
 
 
+def bound(listener: socket.socket, port: int) -> int:
+    """Bind to this port of 127.0.0.1, or for 0 to a free one; which it is.
+
+    A free one is taken below those that systems hand out to clients (from 32,768 on): a client
+    could else have it for a moment while its server restarts. OSError where the port is taken.
+    """
+    for _ in range(0 if port else 100):
+        with suppress(OSError):
+            drawn = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
+            listener.bind(("127.0.0.1", drawn))
+            return int(listener.getsockname()[1])
+    listener.bind(("127.0.0.1", port))
+    return int(listener.getsockname()[1])
+
+
 class Supervisor:
     """One server, started any number of times on the same port.
 
@@ -101,8 +116,7 @@ class Supervisor:
             with socket.socket() as listener:
                 # Lets a restart have its port back while old connections are in TIME_WAIT.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind(("127.0.0.1", self.port))
-                self.port = listener.getsockname()[1]
+                self.port = bound(listener, self.port)
                 if self.inherit:
                     # From here on clients queue until the server accepts them: the port is
                     # never free for another, and readiness needs no polling.

@@ -141,6 +141,16 @@ def test_a_given_port_that_is_free_is_used():
         assert answered(port)
 
 
+def test_a_free_port_is_none_that_a_client_may_be_given():
+    """The system takes clients' ports from higher up, so a restart finds its port free."""
+    with socket.socket() as one, socket.socket() as other:
+        ports = [supervisor.bound(one, 0), supervisor.bound(other, 0)]
+        assert all(20_000 <= port < 32_000 for port in ports)
+        assert ports == [one.getsockname()[1], other.getsockname()[1]]
+        with socket.socket() as third, pytest.raises(OSError, match="in use"):
+            supervisor.bound(third, ports[0])
+
+
 def test_a_server_that_dies_at_once_is_reported_with_its_last_words():
     """The traceback of the child is in the message."""
     with pytest.raises(ServerError, match=r"exited 3[\s\S]*no such luck"):
