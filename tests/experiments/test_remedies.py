@@ -1,6 +1,7 @@
 """Overload, retries, hedges, charges, limiters: what the models of chapter 9 must keep."""
 
 import functools
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from perflab.experiments.outlasting import slow_spell
 from perflab.experiments.overload import Overload, overloaded
 from perflab.experiments.retrying import Budget, exponential, fixed, herd, jittered, through_tiers
 from perflab.guide.bulkhead import Bulkhead as GuideBulkhead
-from perflab.patterns import Bulkhead
+from perflab.patterns import Bulkhead, CircuitBreaker
 
 CALM = Overload(rate=50.0, seconds=20.0)
 ALWAYS_DOWN = {"outage": (0.0, 1e9), "seconds": 5.0}
@@ -59,6 +60,23 @@ def test_no_request_makes_more_attempts_than_it_may():
     assert run.good == []
 
 
+@pytest.mark.parametrize("remedy", [{"margin": 0.01}, {"newest_first": True}])
+def test_a_full_queue_that_wastes_no_work_keeps_the_goodput(remedy):
+    """Checked in time or newest first, nearly all of the capacity is answered in time; in turn,
+    next to nothing is."""
+    double = Overload(rate=200.0, seconds=10.0, timeout=0.5, attempts=1)
+    assert overloaded(replace(double, **remedy)).rate("good", 3, 10) > 90
+    assert overloaded(double).rate("good", 3, 10) < 10
+
+
+def test_while_the_clients_breaker_is_open_nothing_is_sent():
+    """After the first time-out the server, which never answers, is asked no more."""
+    case = Overload(rate=20.0, seconds=30.0, slow=(0.0, 30.0), factor=1e6)
+    guard = functools.partial(CircuitBreaker, 1, 1_000.0)
+    run = overloaded(replace(case, guard=lambda clock: guard(clock=clock)))
+    assert run.sent[0] + case.timeout - 0.2 < run.sent[-1] <= run.sent[0] + case.timeout
+
+
 @pytest.mark.parametrize("name", ["rate", "seconds", "service", "timeout", "attempts"])
 def test_a_case_that_makes_no_sense_is_refused_by_name(name):
     """Nothing runs before the numbers are right."""
@@ -86,6 +104,15 @@ def test_tiers_multiply_in_an_outage_and_not_without():
     assert len(well.calls) == len(well.ended) == well.good
 
 
+def test_full_jitter_draws_from_the_whole_of_the_delay():
+    """From next to nothing up to the exponential delay, and half of it on average."""
+    rng = random.Random(1)
+    part = [jittered(3, rng) / exponential(3, rng) for _ in range(1_000)]
+    assert 0 <= min(part) < 0.01
+    assert 0.99 < max(part) <= 1
+    assert np.mean(part) == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize("delay", [fixed, exponential, jittered])
 def test_every_client_of_a_herd_is_served_in_the_end(delay):
     """No fewer calls than clients, and no sooner than the places allow."""
@@ -98,6 +125,17 @@ def test_a_hedge_is_sent_where_the_first_answer_is_late_and_only_there():
     """None with a delay that nobody reaches; one for each request with none at all."""
     assert hedging(0.1, 1e6, requests=500).calls == 1
     assert hedging(0.1, 1e-9, requests=500).calls == 2
+
+
+def test_the_slower_of_two_calls_takes_no_time_where_it_is_cancelled():
+    """Each request asks two replicas at half their load: worked through, the second calls fill
+    them; cancelled, they make the answers quicker."""
+    alone = np.mean(hedging(0.5, requests=2_000).response)
+    cancelled, kept = (
+        np.mean(hedging(0.5, 1e-9, cancel=cancel, requests=2_000).response)
+        for cancel in (True, False)
+    )
+    assert cancelled < alone < kept / 2
 
 
 def test_without_a_hedge_a_nearly_idle_replica_takes_its_service_time():
