@@ -16,7 +16,7 @@ import numpy as np
 from perflab.book import absent, kept, ledger, overview, plots, scoreboard, show
 from perflab.book.claims import claim as claim_of
 from perflab.book.exercises import exercise
-from perflab.book.exercises.costs import cost_of
+from perflab.book.exercises.costs import cost_of, with_cost
 from perflab.book.predictions import Choice, Interval, Kind, Place
 from perflab.book.predictions import number as number_of
 from perflab.book.records import Record
@@ -218,8 +218,7 @@ class Chapter:
         cost = cost_of(name, found.status, found.measure)
         row = {"status": found.status, "hint": found.hint, "cost": cost and cost.here}
         self.record.add("answers", exercise=name, code=source_of(answer), **row)
-        hint = f"{found.hint} {cost}." if cost else found.hint
-        show.checked(task.title, found.status, hint, found.tried)
+        show.checked(task.title, found.status, with_cost(found.hint, cost), found.tried)
 
     def scoreboard(self) -> None:
         """All claims of the chapter: verdicts, effects here and elsewhere, predictions, answers."""

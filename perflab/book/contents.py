@@ -41,9 +41,13 @@ def about(folder: Path | None = None) -> list[About]:
     repository, if none is named), what the notebook says."""
     folder = readers.NOTEBOOKS if folder is None else folder
     files = {int(path.name[:2]): path for path in sorted(folder.glob("[0-9][0-9]-*[a-z].ipynb"))}
+    return [_about(*row, files.get(row[0])) for row in rows()]
+
+
+def rows() -> list[tuple[int, str, str]]:
+    """All chapters of the book in order: number, title and what breaks."""
     with open(CHAPTERS, newline="", encoding="utf-8") as file:
-        rows = [(int(row["number"]), row["title"], row["breaks"]) for row in csv.DictReader(file)]
-    return [_about(*row, files.get(row[0])) for row in rows]
+        return [(int(row["number"]), row["title"], row["breaks"]) for row in csv.DictReader(file)]
 
 
 def _about(number: int, title: str, breaks: str, path: Path | None) -> About:
@@ -73,9 +77,9 @@ def _text(path: Path) -> str:
 
 def listed(chapters: Sequence[About]) -> str:
     """The chapters as a table in Markdown."""
-    rows = ["| | the mystery | what breaks |", "|:--|:--|:--|"]
+    table = ["| | the mystery | what breaks |", "|:--|:--|:--|"]
     for one in chapters:
         name = f"[{one.name}]({one.file})" if one.file else one.name
         when = f"{one.minutes} minutes" if one.file else "*to come*"
-        rows.append(f"| **{name}**<br>{when} | *{one.mystery}* | {one.breaks} |")
-    return "\n".join(row.replace("| ** |", "| |") for row in rows)
+        table.append(f"| **{name}**<br>{when} | *{one.mystery}* | {one.breaks} |")
+    return "\n".join(table)

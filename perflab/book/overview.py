@@ -5,7 +5,8 @@ from html import escape
 
 from perflab.book.ledger import Calibration, Group
 from perflab.book.scoreboard import Line
-from perflab.book.show import QUIET, WORD_COLOURS, badge, both, columns, table
+from perflab.book.show import WORD_COLOURS, badge, both, columns, table
+from perflab.book.style import GUIDE, OURS, QUIET
 
 HEAD = ("", "claim", "verdict", "measured here", "on the reference machine", "your points")
 GROUPS = ("predictions", "made", "said to come true", "came true", "points on average")
@@ -68,10 +69,10 @@ def _drawn(one: Group) -> list[str]:
     """The same with a bar for what came true, and a line in it for what was said."""
     what, made, said, true, points = (escape(cell) for cell in _group(one))
     filled = BAR * one.came_true / one.made
-    mark = "" if one.said is None else _rectangle(BAR * one.said / 100 - 1, 2, "#c1440e")
+    mark = "" if one.said is None else _rectangle(BAR * one.said / 100 - 1, 2, GUIDE)
     bar = (
         f'<svg width="{BAR}" height="12" role="img" aria-label="{true}">'
-        f"{_rectangle(0, BAR, '#8883')}{_rectangle(0, filled, '#1f6f8b')}{mark}</svg>"
+        f"{_rectangle(0, BAR, '#8883')}{_rectangle(0, filled, OURS)}{mark}</svg>"
     )
     return [what, made, said, f'{bar} <span style="{QUIET}">{true}</span>', points]
 

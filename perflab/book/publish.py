@@ -28,7 +28,7 @@ from nbclient.exceptions import CellExecutionError
 
 from perflab.book import contents, ways
 from perflab.book.glossary import terms
-from perflab.book.readers import NOTEBOOKS, ROOT
+from perflab.book.readers import NOTEBOOKS, RECORD, ROOT
 from perflab.book.records import Record
 
 TEXT = NOTEBOOKS / "text"
@@ -215,7 +215,7 @@ def publish(text: Path) -> Path:
         print(f"slowest cells: {slowest(notebook)}")
         tidy(notebook)
         nbformat.validate(notebook)
-        record = Record(Path(folder) / "book.db")
+        record = Record(Path(folder) / RECORD)
         if text not in pages():
             keep_reference(record, int(text.name[:2]))
         record.close()

@@ -20,6 +20,7 @@ from perflab.errors import PerflabError, require
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 MEMORY = ".copied.json"
+RECORD = "book.db"  # of the reader's runs, in the reader's folder
 
 Notebook = dict[str, Any]
 

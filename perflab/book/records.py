@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from perflab.book.readers import my_folder
+from perflab.book.readers import RECORD, my_folder
 from perflab.errors import DifferentMachinesError, require
 from perflab.measure.machine import Machine
 
@@ -64,7 +64,7 @@ class Record:
     """
 
     def __init__(self, path: Path | None = None, patience: float = PATIENCE) -> None:
-        self.path = path if path is not None else my_folder() / "book.db"
+        self.path = path if path is not None else my_folder() / RECORD
         self.machine = Machine.here()
         self._lock = threading.Lock()
         try:

@@ -1,6 +1,5 @@
 """The page that a reader hands in: machine, verdicts, predictions, answers, from the record."""
 
-import csv
 from collections.abc import Iterator
 from datetime import datetime
 from html import escape
@@ -8,12 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from perflab.book import contents
 from perflab.book.claims import claims
 from perflab.book.exercises import CHAPTERS, titles
-from perflab.book.exercises.costs import cost_of
+from perflab.book.exercises.costs import cost_of, with_cost
 from perflab.book.ledger import calibration
 from perflab.book.paper import page, said, table
-from perflab.book.readers import ROOT, my_folder
+from perflab.book.readers import RECORD, my_folder
 from perflab.book.records import Record, Row
 from perflab.book.scoreboard import lines
 from perflab.book.wording import plain
@@ -27,7 +27,7 @@ def write_report(out: Path | None = None) -> Path:
 
     Raises PerflabError where there is no record yet, and where the page cannot be written.
     """
-    path = my_folder() / "book.db"
+    path = my_folder() / RECORD
     if not path.is_file():
         raise PerflabError(f"There is no record in {path.parent}: run a chapter first.")
     record = Record(path)
@@ -128,7 +128,7 @@ def _answers(record: Record) -> str:
 
 def _answer(name: str, title: str, row: Row, times: int) -> str:
     cost = cost_of(name, row["status"], row["cost"])
-    hint = f"{row['hint']} {cost}." if cost else row["hint"]
+    hint = with_cost(row["hint"], cost)
     code = row["code"] or "The code of this answer was not kept."
     tries = "once" if times == 1 else f"{times} times"
     return (
@@ -140,10 +140,8 @@ def _answer(name: str, title: str, row: Row, times: int) -> str:
 
 def _verdicts(record: Record) -> Iterator[str]:
     """Of each chapter that was run: every claim, its verdict and what the clock showed."""
-    with open(ROOT / "data" / "chapters.csv", newline="", encoding="utf-8") as file:
-        names = {int(row["number"]): row["title"] for row in csv.DictReader(file)}
     none = True
-    for number, name in names.items():
+    for number, name, _ in contents.rows():
         found = lines(record, number)
         judged = [one for one in found if one.word]
         if judged:

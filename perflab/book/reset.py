@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from perflab.book.readers import RECORD
 from perflab.errors import PerflabError
 
 # Outcomes too: where a result was in sight before, a prediction counts as hindsight.
@@ -36,7 +37,7 @@ def reset_predictions(folder: Path) -> Reset:
 
     PerflabError where the record cannot be read, copied or written; it is then unchanged.
     """
-    path = folder / "book.db"
+    path = folder / RECORD
     if not path.is_file():
         return Reset(0, 0, None)
     try:

@@ -14,12 +14,12 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from perflab.book.scoreboard import Line
+from perflab.book.style import QUIET
 from perflab.book.wording import plain
 from perflab.contracts import Evidence
 
 GOOD, BAD, OPEN = "#3a7d44", "#c1440e", "#8f6a0a"
 WORD_COLOURS = {"holds": GOOD, "does not hold": BAD}
-QUIET = "color:var(--jp-ui-font-color2,#666)"
 CELL = "text-align:left;padding:3px 12px 3px 0;vertical-align:top"
 
 

@@ -13,6 +13,7 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String  # t
 
 from perflab.book import show
 from perflab.book.readers import ROOT
+from perflab.book.style import QUIET
 from perflab.errors import require
 
 
@@ -55,7 +56,7 @@ def show_source(thing: Any) -> None:
         require(False, "thing", thing, "a function, class or module written in Python")
     place = _place(thing)
     html = highlight(source, PythonLexer(), FORMAT)
-    title = (f"# {place}\n", f'<div style="{show.QUIET}">{place}</div>') if place else ("", "")
+    title = (f"# {place}\n", f'<div style="{QUIET}">{place}</div>') if place else ("", "")
     show.both(title[0] + source, title[1] + html)
 
 

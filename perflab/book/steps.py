@@ -16,11 +16,11 @@ from typing import Any
 from perflab.book import readers
 from perflab.book.claims import claims
 from perflab.book.contents import About, about
+from perflab.book.style import OURS, QUIET
 from perflab.book.ways import CONTENTS
 
 CELL = "progress()"  # the last line of the page's cell
 EXERCISES = 4
-QUIET = "color:var(--jp-ui-font-color2,#666)"
 TD = "text-align:left;padding:4px 12px 4px 0;vertical-align:top;white-space:nowrap"
 QUESTIONS = {
     "verdicts": "select distinct claim from verdicts",
@@ -56,7 +56,7 @@ class Step:
 
 def steps(folder: Path) -> list[Step]:
     """A step for each chapter that can be read, from the record in that folder, if there is one."""
-    found = _found(folder / "book.db")
+    found = _found(folder / readers.RECORD)
     judged = [one for one in claims().values() if one.kind != "demo"]
     return [
         Step(
@@ -141,7 +141,7 @@ def _table(found: Sequence[Step]) -> str:
 def _bar(count: int, of: int) -> str:
     """Boxes, filled as far as one has come; Lab lets no drawing through before a cell is run."""
     full, empty = "■" * count, "□" * (of - count)
-    colour = "#1f6f8b" if count else "#888"
+    colour = OURS if count else "#888"
     return f'<span style="color:{colour}" aria-hidden="true">{full}{empty}</span> {count} of {of}'
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 GUIDE, OURS, THEORY = "#c1440e", "#1f6f8b", "#8a8a8a"
 OTHERS = ("#6a4c93", "#3a7d44", "#b8860b", "#8c2f5a")
+QUIET = "color:var(--jp-ui-font-color2,#666)"  # of words that stand back, in any theme
 PREDICTION, EVENT = "#dbe7ea", "#faeccb"
 COLOURS = {
     "guide's": GUIDE,

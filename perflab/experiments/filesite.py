@@ -13,7 +13,7 @@ import pycurl
 
 from perflab.errors import is_whole, require
 from perflab.systems.programs import program, unprivileged_user
-from perflab.systems.servers import HOST, Server
+from perflab.systems.servers import HOST, Server, free_port
 from perflab.systems.webapp import AUTHORITY, CERTIFICATE, KEY, make_certificate
 
 CONFIGURATION = """
@@ -48,10 +48,8 @@ class FileSite(Server):
         self.user = unprivileged_user()
         self.paths = [f"/{number:03}.txt" for number in range(files)]
         self._size = size
-        with socket.create_server((HOST, 0)) as free:  # its configuration names a port
-            port = free.getsockname()[1]
         command = [program("nginx"), "-p", "{folder}", "-c", "nginx.conf", "-e", "stderr"]
-        super().__init__(command, port=port, inherits_socket=False)
+        super().__init__(command, port=free_port(), inherits_socket=False)
 
     @property
     def url(self) -> str:

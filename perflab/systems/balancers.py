@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from perflab.errors import require
 from perflab.systems.programs import program, unprivileged_user
-from perflab.systems.servers import HOST, Server
-from perflab.systems.supervisor import bound
+from perflab.systems.servers import HOST, Server, free_port
 
 # nginx's own words for each policy; round robin is what it does unasked. «random two» is the power
 # of two choices (Mitzenmacher, «The Power of Two Choices in Randomized Load Balancing», 2001).
@@ -62,10 +61,8 @@ class Balancer(Server):
             "servers": " ".join(f"server {target} max_fails=0;" for target in targets),
             "retries": "error timeout" if retries else "off",
         }
-        with socket.socket() as free:  # its configuration names a port
-            port = bound(free, 0)
         command = [program("nginx"), "-p", "{folder}", "-c", "nginx.conf", "-e", "stderr"]
-        super().__init__(command, port=port, inherits_socket=False)
+        super().__init__(command, port=free_port(), inherits_socket=False)
 
     def _prepare(self, folder: Path) -> None:
         path = folder / "nginx.conf"

@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from perflab.errors import ServerError, is_number, is_whole, require
+from perflab.systems.supervisor import bound
 
 HOST = "127.0.0.1"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -245,6 +247,12 @@ class Server:
                         self._unread += _read(supervisor.stdout.fileno(), deadline)
             except (OSError, EOFError) as error:
                 raise ServerError(f"the {self.name}'s supervisor is gone") from error
+
+
+def free_port() -> int:
+    """A port for a server whose configuration has to name one."""
+    with socket.socket() as free:
+        return bound(free, 0)
 
 
 @contextmanager

@@ -38,6 +38,13 @@ class Hoards(ObjectPool):
         super().__init__(factory, reset, 1_000_000)
 
 
+class KeepsNine(ObjectPool):
+    """Bounded, and far too generously."""
+
+    def __init__(self, factory, reset, max_idle):
+        super().__init__(factory, reset, 9)
+
+
 class Fresh(ObjectPool):
     """Keeps nothing."""
 
@@ -70,6 +77,7 @@ FAILS = [
     (with_buffers(buffer=Shared), {ALIASED}),
     (with_buffers(buffer=Stale), {AGAIN, CAPACITY}),
     (with_buffers(Hoards), {"a burst leaves at most a few buffers behind"}),
+    (with_buffers(KeepsNine), {"a burst leaves at most a few buffers behind"}),
     (with_buffers(Fresh), {AGAIN, CAPACITY}),
     (with_buffers(Swapped), {"eight users at once have eight buffers", TWICE}),
 ]

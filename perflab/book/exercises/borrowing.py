@@ -77,11 +77,12 @@ def _names(code: CodeType) -> Iterable[str]:
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
             yield str(step.argval)
-    for inner in _inner(code):
+    for inner in within(code):
         yield from _names(inner)
 
 
-def _inner(code: CodeType) -> Iterator[CodeType]:
+def within(code: CodeType) -> Iterator[CodeType]:
+    """The functions, classes and comprehensions written in it, not those within these."""
     return (one for one in code.co_consts if isinstance(one, CodeType))
 
 
@@ -127,7 +128,7 @@ def _longer(folders: Iterable[str]) -> Iterator[tuple[str, CodeType]]:
 
 
 def _all_within(code: CodeType) -> Iterator[CodeType]:
-    for inner in _inner(code):
+    for inner in within(code):
         is_function = bool(inner.co_flags & 0x02)  # CO_NEWLOCALS: no class body
         if is_function and _is_long(inner):
             yield inner

@@ -184,19 +184,9 @@ def _in_order(answer: Answer) -> Judgement:
     return Judgement("right", "Four at once, in order, and bounded.", tuple(tried))
 
 
-# ── 3: the guide's pool mended
-
-
-def _pool(answer: Answer) -> Judgement:
-    homes = [base.__module__ for base in getattr(answer, "__mro__", ())]
-    if any(home.split(".")[0] == "perflab" for home in homes):
-        return Judgement("refused", "Write it yourself: this class is made from one of perflab's.")
-    return by_contract(workerpool)(answer)
-
-
 EXERCISES = [
     Exercise("Exercise 1, the fewest workers", _fewest),
     Exercise("Exercise 2, four at once, in order", _in_order),
-    Exercise("Exercise 3, mend the guide's pool", _pool),
+    Exercise("Exercise 3, mend the guide's pool", by_contract(workerpool)),
     Exercise("Exercise 4, the benchmark that was lucky", hopeless),
 ]

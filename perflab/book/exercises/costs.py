@@ -39,6 +39,11 @@ def models() -> dict[str, tuple[str, float]]:
         }
 
 
+def with_cost(hint: str, cost: Cost | None) -> str:
+    """The hint, and after it what the answer took, if something is counted."""
+    return f"{hint} {cost}." if cost else hint
+
+
 def cost_of(exercise: str, status: str, measure: float | None) -> Cost | None:
     """The cost of an answer, if it is right and something is counted in this exercise."""
     if status != "right" or measure is None or exercise not in models():

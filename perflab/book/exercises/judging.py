@@ -54,13 +54,18 @@ class Exercise:
             return Judgement("wrong", f"Your function raised {type(error).__name__}: {error}")
 
 
-def by_contract(contract: ModuleType) -> Callable[[Answer], Judgement]:
-    """Judge an answer by a contract: every check must hold; the first that fails gives the hint."""
+def by_contract(
+    contract: ModuleType, made: Callable[[Answer], Any] = lambda answer: answer
+) -> Callable[[Answer], Judgement]:
+    """Judge an answer by a contract: every check must hold; the first that fails gives the hint.
+
+    `made` makes of the answer what the contract tries.
+    """
 
     def tests(answer: Answer) -> Judgement:
-        checks = checks_of(contract)
-        checks[0].run(answer)  # a stub's NotImplementedError comes through here
-        found = judge(contract, answer)
+        checks, thing = checks_of(contract), made(answer)
+        checks[0].run(thing)  # a stub's NotImplementedError comes through here
+        found = judge(contract, thing)
         tried = tuple((one, seen.holds, seen.found) for one, seen in found.items())
         failed = next((one for one in checks if not found[one.statement].holds), None)
         if failed is None:
@@ -75,6 +80,27 @@ def dealt(names: Iterable[str], seed: int | None) -> dict[str, str]:
     order = list(names)
     drawn = np.random.default_rng(seed).permutation(len(order))
     return {chr(ord("A") + at): order[number] for at, number in enumerate(drawn)}
+
+
+def accused_twice(
+    accused: Callable[[int], Any],
+    names: Iterable[str],
+    guilty: Collection[str],
+    what: str,
+    hint: Callable[[str, str], str],
+) -> Judgement | None:
+    """The same as `accusation`, asked of two seeds under which the guilty have other letters: a
+    set that was learnt by heart is wrong once. `accused(seed)` is what the answer says."""
+    order, rng = sorted(names), np.random.default_rng()
+    seeds: dict[frozenset[str], int] = {}
+    while len(seeds) < 2:
+        seed = int(rng.integers(1 << 30))
+        of = dealt(order, seed).items()
+        seeds.setdefault(frozenset(letter for letter, name in of if name in guilty), seed)
+    wrong = (
+        accusation(accused(seed), dealt(order, seed), guilty, what, hint) for seed in seeds.values()
+    )
+    return next((one for one in wrong if one is not None), None)
 
 
 def accusation(

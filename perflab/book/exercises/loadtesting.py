@@ -18,16 +18,6 @@ from perflab.contracts import loadtest
 from perflab.measure.percentiles import percentile
 from perflab.measure.queueing import response_times
 
-# ── 1: mend the guide's tester
-
-
-def _mended(answer: Answer) -> Judgement:
-    homes = [base.__module__ for base in getattr(answer, "__mro__", ())]
-    if any(home.split(".")[0] == "perflab" for home in homes):
-        return Judgement("refused", "Write it yourself: this class is made from one of perflab's.")
-    return by_contract(loadtest)(loadtest.on_virtual_time(answer))
-
-
 # ── 2: the missing requests
 
 
@@ -240,7 +230,9 @@ def _limited_hint(reports: dict[str, LoadReport], case: str, letter: str) -> str
 
 
 EXERCISES = [
-    Exercise("Exercise 1, mend the guide's tester", _mended),
+    Exercise(
+        "Exercise 1, mend the guide's tester", by_contract(loadtest, loadtest.on_virtual_time)
+    ),
     Exercise("Exercise 2, put the missing requests back", _put_back),
     Exercise("Exercise 3, the knee", _knee),
     Exercise("Exercise 4, the tester that was the limit", _limited),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Judgement, accusation, dealt
+from perflab.book.exercises.judging import Answer, Judgement, accused_twice, dealt
 from perflab.experiments import jobs
 from perflab.experiments.workercounts import runs, threads
 
@@ -61,24 +61,8 @@ def lucky(workers: int) -> float:
 
 
 def hopeless(answer: Answer) -> Judgement:
-    """Twice, under letters dealt otherwise: a set of letters learnt by heart is wrong once."""
-    drawn = np.random.default_rng()
-    first = int(drawn.integers(1 << 30))
-    second = first
-    while _guilty(second) == _guilty(first):
-        second = int(drawn.integers(1 << 30))
-    for seed in (first, second):
-        letters = dealt(sorted((*KEEPS, *GIVES)), seed)
-        wrong = accusation(answer(the_jobs(seed)), letters, set(KEEPS), "job", _why)
-        if wrong is not None:
-            return wrong
-    return Judgement("right", "All four found, and nobody innocent accused.")
-
-
-def _guilty(seed: int) -> set[str]:
-    return {
-        letter for letter, name in dealt(sorted((*KEEPS, *GIVES)), seed).items() if name in KEEPS
-    }
+    wrong = accused_twice(lambda seed: answer(the_jobs(seed)), (*KEEPS, *GIVES), KEEPS, "job", _why)
+    return wrong or Judgement("right", "All four found, and nobody innocent accused.")
 
 
 def _why(name: str, letter: str) -> str:

@@ -162,16 +162,6 @@ def _parsed(answer: Answer, seed: int) -> Any:
     return answer(data)
 
 
-# ── 3: the pool mended
-
-
-def _mended(answer: Answer) -> Judgement:
-    homes = [base.__module__ for base in getattr(answer, "__mro__", ())]
-    if any(home.split(".")[0] == "perflab" for home in homes):
-        return Judgement("refused", "Write it yourself: this class is made from one of perflab's.")
-    return by_contract(objectpool)(answer)
-
-
 # ── 4: the wrong process
 
 
@@ -285,6 +275,6 @@ def _why(name: str, letter: str) -> str:
 EXERCISES = [
     Exercise("Exercise 1, seventy bytes", _store),
     Exercise("Exercise 2, a parser that lets go", _urgent),
-    Exercise("Exercise 3, mend the pool", _mended),
+    Exercise("Exercise 3, mend the pool", by_contract(objectpool)),
     Exercise("Exercise 4, the wrong process", _wrong_reports),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from perflab.book.exercises.judging import Answer, Judgement, accusation, dealt
+from perflab.book.exercises.judging import Answer, Judgement, accused_twice, dealt
 
 Candidate = Callable[[list[int]], Any]
 
@@ -46,15 +46,10 @@ def _by_name() -> dict[str, Candidate]:
     }
 
 
-def _letters(seed: int | None) -> dict[str, str]:
-    """Which letter stands for which function, drawn anew for each seed."""
-    return dealt(sorted(_by_name()), seed)
-
-
 def candidates(seed: int | None = None) -> dict[str, Candidate]:
     """The eight functions, made anew, under letters that the seed deals out."""
     functions = _by_name()
-    return {letter: functions[name] for letter, name in _letters(seed).items()}
+    return {letter: functions[name] for letter, name in dealt(sorted(functions), seed).items()}
 
 
 LIARS = {
@@ -75,22 +70,9 @@ WHY = {
 
 
 def judge_liars(answer: Answer) -> Judgement:
-    """Twice, under letters dealt otherwise: a set of letters learnt by heart is wrong once."""
-    drawn = np.random.default_rng()
-    first = int(drawn.integers(1 << 30))
-    second = first
-    while _letters_of_liars(second) == _letters_of_liars(first):
-        second = int(drawn.integers(1 << 30))
-    found = _accused(answer, first)
-    return found if found.status != "right" else _accused(answer, second)
-
-
-def _letters_of_liars(seed: int) -> set[str]:
-    return {letter for letter, name in _letters(seed).items() if name in LIARS}
-
-
-def _accused(answer: Answer, seed: int) -> Judgement:
-    wrong = accusation(answer(candidates(seed)), _letters(seed), LIARS, "function", _why)
+    wrong = accused_twice(
+        lambda seed: answer(candidates(seed)), _by_name(), LIARS, "function", _why
+    )
     return wrong or Judgement("right", "All five found, and nobody innocent accused.")
 
 

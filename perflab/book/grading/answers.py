@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
+from perflab.book.exercises.borrowing import within
 from perflab.book.grading.screen import forbidden
 
 MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?+\s*)$", re.M)
@@ -187,9 +188,8 @@ def _looked_up(code: CodeType) -> Iterator[str]:
     for step in dis.get_instructions(code):
         if step.opname.startswith(LOOKS_UP):
             yield str(step.argval)
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _looked_up(inner)
+    for inner in within(code):
+        yield from _looked_up(inner)
 
 
 def _needed(statements: list[Statement], wanted: frozenset[str]) -> list[ast.stmt]:
