@@ -39,6 +39,7 @@ from perflab.contracts import checks_of, compression, judge
 from perflab.experiments import ports, tcp
 from perflab.experiments.countedserver import in_bursts
 from perflab.experiments.filesite import fetch, filesite
+from perflab.experiments.linkerror import link_error
 from perflab.experiments.rawclient import RawClient, asked
 from perflab.experiments.webpages import ROUTES, listed, products
 from perflab.guide.compression import compression_middleware
@@ -78,6 +79,18 @@ ch.mystery(
 # two more round trips for it, or one where the client **resumes** a session that both sides
 # remember. TLS 1.3 takes one, resumed or not. (It has a mode that saves this one too, «0-RTT»,
 # which is not used here.) The request itself takes one.
+#
+# A link is an instrument, and no instrument is exact. So before it is used: what does it give for
+# what it is asked?
+
+# %%
+link_error().round(1)
+
+# %% [markdown]
+# For a bandwidth, answers that should take a tenth of a second came over one connection; for a
+# round trip, 200 bytes went there and back. A round trip is some part of a millisecond longer than
+# asked, for the link and both ends have to be woken up each time. Differences below that are not
+# the network's.
 #
 # The link below makes a round trip of 20 ms, as between two cities. With TLS 1.2, how many times as
 # long does a request take on a new connection as on a kept one?

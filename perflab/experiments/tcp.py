@@ -49,7 +49,7 @@ class Writes:
     held_back: int | None
 
 
-class _Writer(threading.Thread):
+class Writer(threading.Thread):
     """A server that sends each answer in the given writes. State: `held_back`, answers so far of
     which something was not sent yet when it had written all. Read it when the thread has ended."""
 
@@ -90,7 +90,7 @@ def small_writes(
     pieces = (HEAD, BODY) if writes == 2 else (HEAD + BODY,)
     times = np.empty(requests)
     with socket.create_server((HOST, 0)) as listener:
-        server = _Writer(listener, 1 if kept else requests, pieces, no_delay)
+        server = Writer(listener, 1 if kept else requests, pieces, no_delay)
         server.start()
         connection = None
         for number in range(requests):

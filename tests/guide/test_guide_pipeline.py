@@ -85,8 +85,10 @@ def test_stop_leaves_the_producer(choose):
 def test_in_python_a_stage_that_raises_ends_its_output_as_if_complete():
     """Five of a hundred come out, and an end: in Go the process would have ended."""
     source = Channel()
+    started = Started()
     output = Pipeline(TransformStage(lambda n: 1 // (n - 5))).process(source)
     producer(source, range(100))
     assert len(list(output)) == 5
     for _ in source:  # sets the producer free
         pass
+    assert started.become(0)  # by then the exception has been reported, and to this test

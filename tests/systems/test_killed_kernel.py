@@ -37,11 +37,19 @@ DATABASES = """
     from perflab.systems import shop
     use(TwoDatabases(shop(1_000)))
 """
-# At the least: the kernel, the servers with their supervisors, Dask's workers.
-PROCESSES = {SERVERS: 10, DASK: 5, DATABASES: 4}
+LOCUST = """
+    from threading import Thread
+    from perflab.systems import Closed, Scenario, run_locust
+    target = use(link(use(webapp())))
+    Thread(target=run_locust, args=(Scenario(Closed(2, duration=60)), target)).start()
+    while target.counts().connections < 2: time.sleep(0.05)
+"""
+# At the least: the kernel, the servers with their supervisors, Dask's workers,
+# Locust's master and workers.
+PROCESSES = {SERVERS: 10, DASK: 5, DATABASES: 4, LOCUST: 8}
 MOMENTS = [(SERVERS, 0.05), (SERVERS, 0.3), (SERVERS, 0.6), (SERVERS, 1.0), (SERVERS, None),
            (DASK, 0.7), (DASK, 1.4), (DASK, 2.1), (DASK, None),
-           (DATABASES, 1.2), (DATABASES, None)]  # fmt: skip
+           (DATABASES, 1.2), (DATABASES, None), (LOCUST, 1.5), (LOCUST, None)]  # fmt: skip
 
 
 def left(folder):

@@ -35,7 +35,8 @@ _HEAD = '''"""A load test for Locust, written by perflab. For example, with two 
 
 Response times count from the intended start of a request. Locust rounds them to two digits; with
 LOAD_TIMES=FOLDER in its environment each worker writes its raw times there, as float64: intended
-start, response time (seconds), status (−1 − status where it failed).
+start, response time (seconds), status (−1 − status where it failed). With LOAD_OWNER=PID it ends
+when that process, which started it, has gone.
 """
 
 '''
@@ -140,7 +141,8 @@ def run_locust(scenario: Scenario, target: Any, workers: int = 2) -> LocustResul
         run_locust(Scenario(Open(rate=200)), shop).p99
 
     `target` as for `run_load`, on this machine only. Raises ImportError where Locust is not
-    installed, ValueError for arguments that make no sense, LoadError if Locust itself failed.
+    installed, ValueError for arguments that make no sense, LoadError if Locust itself failed. Where
+    this process is killed meanwhile, Locust's see it within a second and end too.
     """
     if importlib.util.find_spec("locust") is None:
         raise ImportError("Locust is not installed: pip install 'perflab[distributed]'")
@@ -184,9 +186,10 @@ def _run(folder: Path, host: str, workers: int, seconds: float) -> None:
 def _start(command: list[str], folder: Path, said: IO[bytes]) -> subprocess.Popen[bytes]:
     """A child that reads no settings of the user's, and that Ctrl-C reaches through us alone."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    ours = {"HOME": str(folder), "LOAD_TIMES": str(folder), "LOAD_OWNER": str(os.getpid())}
     return subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-        env={**kept, "HOME": str(folder), "LOAD_TIMES": str(folder)}, start_new_session=True,
+        env={**kept, **ours}, start_new_session=True,
     )  # fmt: skip
 
 

@@ -16,12 +16,14 @@ import random
 import time
 from typing import Any
 
+import gevent
 import gevent.event
 import gevent.pool
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 FOLDER = os.environ.get("LOAD_TIMES", "")  # each worker writes its raw times there, if it is set
+OWNER = int(os.environ.get("LOAD_OWNER", "0"))  # the process to end with, whatever ends it; or 0
 
 # State of this process. `BEGIN`, once every user stands ready: when the measurement begins (on
 # this process's time.perf_counter()), which worker this is, of how many. `records`: intended
@@ -31,6 +33,16 @@ BEGIN: Any = gevent.event.AsyncResult()
 records = array.array("d")
 done: list[object] = []
 over: list[object] = []
+
+
+def follow() -> None:
+    while os.getppid() == OWNER:
+        gevent.sleep(0.25)
+    os._exit(1)
+
+
+if OWNER:
+    gevent.spawn(follow)
 
 
 def begin(environment: Any, msg: Any, **_: Any) -> None:
