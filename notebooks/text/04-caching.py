@@ -35,6 +35,7 @@ import pandas as pd
 
 from perflab.book import Chapter, Interval, Place, Ranking, knob, show_source
 from perflab.book.figures import caching as figures
+from perflab.experiments.cachetables import table_tiers
 from perflab.measure import allocations, compare, percentile, percentile_interval
 from perflab.patterns import CacheAside, MemoryTier, TieredCache
 from perflab.patterns.servertiers import ValkeyTier
@@ -1217,22 +1218,40 @@ ch.measured(
 #
 # With a hit ratio *h* an answer costs the look-up always and the source in the share 1 − *h* of
 # cases: *tier* + (1 − *h*) × *source*. That is less than the source alone if *h* is larger than
-# *tier* ÷ *source*. So two medians from 4.1 tell when a tier pays. Each cell is the hit ratio from
-# which it does, on your machine:
+# *tier* ÷ *source*. So two medians tell when a tier pays. Those of the sources come from 4.1. For
+# the tiers we ask what a service would ask: `MemoryTier`, `ValkeyTier`, and a `TableTier`, which is
+# a table with a time limit for each row, in both databases. All four hold the same products and are
+# asked by turns. Each cell is the hit ratio from which a tier pays, on your machine:
 
 # %%
-tiers = ["own memory", "SQLite", "Valkey", "PostgreSQL"]
-sources = ["SQLite", "PostgreSQL", "PostgreSQL, a report", "PostgreSQL, new connection"]
+with table_tiers(server) as (in_sqlite, in_postgres):
+    tiers = {
+        "own memory": near,
+        "SQLite": in_sqlite,
+        "Valkey": ValkeyTier(far, ttl=3_600, prefix="design:"),
+        "PostgreSQL": in_postgres,
+    }
+    for tier in tiers.values():
+        fill(partial(tier.set, ttl=3_600), len(keys))
+    lookups = pd.DataFrame(
+        [{name: timed(tier.entry, key) for name, tier in tiers.items()} for key in keys]
+    ).median()
 
 
 def pays_from(tier, source):
     """The hit ratio, in words."""
-    share = middle[tier] / middle[source]
+    share = lookups[tier] / middle[source]
     return "never" if share >= 1 else f"{100 * share:.2g} %"
 
 
+# %%
+sources = ["SQLite", "PostgreSQL", "PostgreSQL, a report", "PostgreSQL, new connection"]
 pd.DataFrame(
-    {f"cached in: {tier}": {one: pays_from(tier, one) for one in sources} for tier in tiers}
+    {
+        f"cached in: {name}": {"(the look-up alone)": f"{1e3 * lookups[name]:.4f} ms"}
+        | {source: pays_from(name, source) for source in sources}
+        for name in tiers
+    }
 ).rename_axis("what is cached")
 
 # %% [markdown]

@@ -2,12 +2,12 @@
 
 import functools
 import json
-import sqlite3
 
 import pytest
 
 from perflab.contracts import judge, tiers
 from perflab.contracts.threads import at_once, eventually
+from perflab.experiments.cachetables import postgres_connection, sqlite_connection
 from perflab.measure import VirtualClock
 from perflab.patterns.connectionpool import ConnectionPool
 from perflab.patterns.servertiers import TableTier, ValkeyTier
@@ -35,30 +35,15 @@ def database():
         yield server
 
 
-def sqlite(path):
-    """A connection that does not wait for the disk: a cache may lose what it holds."""
-    connection = sqlite3.connect(path, check_same_thread=False)
-    connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
-    return connection
-
-
-def quick(server):
-    """The same of PostgreSQL."""
-    connection = server.connect()
-    connection.execute("SET synchronous_commit = off")
-    connection.commit()
-    return connection
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def pool(request, tmp_path):
     """Connections to one of the databases, and how its driver marks a parameter."""
     if request.param == "sqlite":
-        connections = ConnectionPool(functools.partial(sqlite, tmp_path / "cache.db"), 4)
+        connections = ConnectionPool(functools.partial(sqlite_connection, tmp_path / "cache.db"), 4)
         connections.placeholder = "?"
     else:
         server = request.getfixturevalue("database")
-        connections = ConnectionPool(functools.partial(quick, server), 4)
+        connections = ConnectionPool(functools.partial(postgres_connection, server), 4)
         connections.placeholder = "%s"
     yield connections
     connections.close()
