@@ -849,7 +849,7 @@ ch.measured(
 # **Exercise 1: the fewest workers.** A job computes in Python for `cpu_ms` milliseconds and waits
 # for `wait_ms`. Threads do such jobs, one after the other each, under one lock. Return the smallest
 # number of threads with which `rate` jobs a second are possible by the bounds of section 6.2; None
-# where no number is enough. All three arguments are whole numbers.
+# where no number is enough. All three arguments are whole numbers, and `rate` is 1 or more.
 
 
 # %%
@@ -861,9 +861,10 @@ ch.check(1, fewest_workers)
 
 # %% [markdown]
 # **Exercise 2: four at once, in order.** Write a generator: `in_order(function, items)` yields
-# `function(item)` for each item, in the order of the items, while four calls run at once. `items`
-# may be endless, so take at most 16 items more than you have yielded. What a call raises is raised
-# in its item's place. Closed before its end, it leaves no thread behind.
+# `function(item)` for each item, in the order of the items, while four calls run at once. While
+# one is slow the other three go on with the items behind it; but `items` may be endless, so take at
+# most 16 items more than you have yielded. What a call raises is raised in its item's place. Closed
+# before its end, it leaves no thread behind.
 
 
 # %%
@@ -878,8 +879,8 @@ ch.check(2, in_order)
 # for channels. Delete the line that says `your turn`, then mend it until every check of 6.3 holds.
 # A job has `id` and `data`. `get_result()` returns something whose `receive()` gives
 # `(result, True)`, and at the end, for ever, `(None, False)`. `stop()` returns the jobs that it
-# hands back. A submit that is refused raises RuntimeError. The hint names the first check that
-# fails; a wrong answer may take some seconds to judge.
+# hands back. A submit that is refused raises RuntimeError, a pool without workers ValueError. The
+# hint tells of the first check that fails; a wrong answer may take some seconds to judge.
 
 # %%
 import queue

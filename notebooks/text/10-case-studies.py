@@ -798,16 +798,16 @@ ch.ledger()
 # ## Exercises
 #
 # Each cell runs as it stands and says «not attempted». Use what you like of Python's standard
-# library, but nothing of `perflab`.
+# library, NumPy and pandas, but nothing of `perflab`.
 #
-# **Exercise 1: an exactly-once consumer.** Payments come as messages in a table. The same order may
-# come twice, in two messages; two orders may be of one card and one amount. Write `consume`: it is
-# given a connection to an SQLite database (in autocommit: `BEGIN` and `COMMIT` are yours) and works
-# until no message is left: for each *order* one row in `charges` and its cents off the card's
-# balance, and the message deleted. The process may be killed between any two statements and is then
-# started again; another consumer may run between any two of yours. Where SQLite says that the
-# database is locked, let its error pass: you will be started again. Tables or indexes of your own
-# are allowed, with `IF NOT EXISTS`.
+# **Exercise 1: an exactly-once consumer.** Payments come as messages in a table, at any time. The
+# same order may come twice, in two messages, the second perhaps days after the first; two orders
+# may be of one card and one amount. Write `consume`: it is given a connection to an SQLite database
+# (in autocommit: `BEGIN` and `COMMIT` are yours) and works until no message is left: for each
+# *order* one row in `charges` and its cents off the card's balance, and the message deleted. The
+# process may be killed between any two statements and is then started again; another consumer may
+# run between any two of yours. Where SQLite says that the database is locked, do not catch its
+# error: you will be started again. Tables or indexes of your own are allowed, with `IF NOT EXISTS`.
 #
 # ```sql
 # CREATE TABLE messages (id INTEGER PRIMARY KEY, order_id INTEGER, card TEXT, cents INTEGER);
@@ -829,7 +829,8 @@ ch.check(1, consume)
 # `orders`, three in `order_items`, and raises `sold` of three products. An index that holds a new
 # row, or a column that changes, is written, too: once for a new row, twice for a changed one.
 # Return a list of CREATE INDEX statements (for SQLite) that write at most 8 entries an order. No
-# table may be scanned, and the page of the best-selling product has to stay below 6,000 steps.
+# table may be scanned, and the page of the best-selling product may take at most 6,000 of SQLite's
+# steps (3.1). Each table's `id` is its key: it needs no index.
 
 # %%
 from perflab.book.exercises.casestudies import LAST, RELATED
@@ -846,10 +847,11 @@ ch.check(2, indexes)
 # %% [markdown]
 # **Exercise 3: a balancer for one slow server.** `choose(jobs)` is given the number of jobs at each
 # server and returns the number of one server; `ended(server, seconds)` tells that a job of this
-# server has its answer, so many seconds after it was sent there. There are four servers. All alike:
-# your mean response is at most a quarter above that of «fewest jobs first». One ten times as slow:
-# at least a tenth below. And when the slow one is well again at half-time, it gets its share again:
-# at least a tenth of the last quarter's jobs.
+# server has its answer, so many seconds after it was sent there. `Balancer(4)` has four servers, 0
+# to 3, each of which works on one job at a time. All alike: your mean response is at most a quarter
+# above that of «fewest jobs first». One ten times as slow: at least a tenth below. And when the
+# slow one is well again at half-time, it gets its share again: at least a tenth of the last
+# quarter's jobs.
 
 
 # %%

@@ -66,6 +66,19 @@ class Unbounded(Mended):
         self.memory[user_id] = expires, data
 
 
+class NobodyUnbounded(Mended):
+    """Who does not exist stands in a dict of its own, for ever."""
+
+    def get_user(self, user_id):
+        if self.clock() < self.__dict__.setdefault("nobody", {}).get(user_id, 0):
+            raise LookupError(user_id)
+        try:
+            return super().get_user(user_id)
+        except LookupError:
+            self.nobody[user_id] = self.clock() + self.negative_ttl
+            raise
+
+
 class LivesOn(Mended):
     """A hit prolongs the TTL."""
 
@@ -336,8 +349,8 @@ def never_deletes():
 # ── 4: the benchmark that only hits
 
 
-def played(requests, kept, hit, miss, move=True, failed_look=True, bound=True):
-    cache, times = OrderedDict(), []
+def played(requests, kept, hit, miss, move=True, failed_look=True, bound=True, warm=()):
+    cache, times = OrderedDict.fromkeys(warm), []
     for key in requests:
         if key in cache:
             times.append(hit)
@@ -372,6 +385,21 @@ def first_in_first_out(requests, kept, hit, miss):
     return played(requests, kept, hit, miss, move=False)
 
 
+def warmed_by_the_first(requests, kept, hit, miss):
+    return played(requests, kept, hit, miss, warm=list(dict.fromkeys(requests.tolist()))[:kept])
+
+
+def warmed_by_all(requests, kept, hit, miss):
+    """The second time round."""
+    cache = OrderedDict()
+    for key in requests:
+        cache[key] = None
+        cache.move_to_end(key)
+        if len(cache) > kept:
+            cache.popitem(last=False)
+    return played(requests, kept, hit, miss, warm=cache)
+
+
 def p99_of_the_mean(requests, kept, hit, miss):
     found = played(requests, kept, hit, miss)
     return {**found, "p99": found["mean"]}
@@ -381,6 +409,7 @@ SOLUTIONS = {1: Mended, 2: Single, 3: by_ticket, 4: honest}
 WRONG = {
     1: {
         Unbounded: "Bound it",
+        NobodyUnbounded: "asked for in vain",
         LivesOn: "TTL in every tier",
         YoungAgain: "TTL in every tier",
         OneForAll: "Keep bytes, or copy",
@@ -409,6 +438,8 @@ WRONG = {
         holds_everything: "holds everything it ever saw",
         free_look_up: "look-up that failed",
         first_in_first_out: "LRU",
+        warmed_by_the_first: "empty at first",
+        warmed_by_all: "empty at first",
         p99_of_the_mean: "nearest rank",
     },
 }

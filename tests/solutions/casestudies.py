@@ -114,6 +114,22 @@ class NeverAgain(Learning):
         return min(good, key=lambda one: (jobs[one], self.rng.random()))
 
 
+class TakesOneJobForItsServer(Learning):
+    """Weighs the jobs by the seconds of the last one, which are mostly chance."""
+
+    def ended(self, server, seconds):
+        self.each[server] = seconds
+
+
+class AsksTooOften(Learning):
+    """Knows who is slow, and sends every fifth job anywhere, the slow server's queue or not."""
+
+    def choose(self, jobs):
+        if self.rng.random() < 0.2:
+            return self.rng.randrange(len(jobs))
+        return super().choose(jobs)
+
+
 class NoServer(RoundRobin):
     def choose(self, jobs):
         return len(jobs)
@@ -158,6 +174,26 @@ def visits_of_the_second(before, after):
     return 1 / honest(after, before)
 
 
+def in_the_first_sum_all_the_same(before, after):
+    """What the second log lacks is left out after, and not before."""
+    known = [one for one in before if one.product in times_of(after)]
+    return honest(before, after) * all_seconds(before) / all_seconds(known)
+
+
+def all_seconds(log):
+    return sum(one.seconds for one in log)
+
+
+def upside_down(before, after):
+    return 1 / honest(before, after)
+
+
+def mean_of_the_ratios(before, after):
+    was, now = times_of(before), times_of(after)
+    known = [one.product for one in before if one.product in now]
+    return fmean(fmean(was[one]) / fmean(now[one]) for one in known)
+
+
 SOLUTIONS = {1: payments.SOLUTION, 2: indexes, 3: Learning, 4: honest}
 WRONG = {
     1: payments.WRONG,
@@ -175,6 +211,8 @@ WRONG = {
         FastestAlone: "look at the jobs",
         FewestJobs: "Learn from `ended`",
         NeverAgain: "never asked",
+        TakesOneJobForItsServer: "one long job makes no slow server",
+        AsksTooOften: "one job in fifty",
         NoServer: "not a number from 0 to 3",
     },
     4: {
@@ -182,5 +220,8 @@ WRONG = {
         only_known_ones: "each product",
         each_alike: "Weigh each product",
         visits_of_the_second: "Weigh each product",
+        mean_of_the_ratios: "the sum of the times before, divided by",
+        in_the_first_sum_all_the_same: "still in the sum before",
+        upside_down: "Upside down",
     },
 }

@@ -1,6 +1,7 @@
 """Chapter 6: an answer to each exercise, and wrong ones with what their hint must name."""
 
 import itertools
+import math
 import queue
 import threading
 import time
@@ -31,6 +32,12 @@ def without_a_lock(rate, cpu_ms, wait_ms):
 def one_to_spare(rate, cpu_ms, wait_ms):
     enough = little(rate, cpu_ms, wait_ms)
     return None if enough is None else enough + 1
+
+
+def in_floating_seconds(rate, cpu_ms, wait_ms):
+    if rate * cpu_ms > 1_000:
+        return None
+    return math.ceil(rate * ((cpu_ms + wait_ms) / 1_000))
 
 
 # ── 2: four at once, in order
@@ -71,6 +78,39 @@ def as_they_come(function, items):
         while some := list(itertools.islice(items, 8)):
             for task in as_completed([pool.submit(function, item) for item in some]):
                 yield task.result()
+
+
+def in_groups(function, items, size=4):
+    items = iter(items)
+    with ThreadPoolExecutor(4) as pool:
+        while some := list(itertools.islice(items, size)):
+            yield from pool.map(function, some)
+
+
+def in_larger_groups(function, items):
+    yield from in_groups(function, items, size=16)
+
+
+def one_too_many(function, items):
+    items = iter(items)
+    with ThreadPoolExecutor(4) as pool:
+        ahead = deque(pool.submit(function, item) for item in itertools.islice(items, 16))
+        while ahead:
+            value = ahead.popleft().result()
+            ahead.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
+            yield value
+
+
+def whichever_fails_first(function, items):
+    items = iter(items)
+    with ThreadPoolExecutor(4) as pool:
+        ahead = deque(pool.submit(function, item) for item in itertools.islice(items, 8))
+        while ahead:
+            ahead[0].exception()
+            for task in [one for one in ahead if one.done()]:
+                task.result()
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
 
 
 def swallows(function, items):
@@ -208,6 +248,51 @@ class TakesAfterTheStop(Mended):
             super().submit(job)
 
 
+class SaysNo(Mended):
+    """Returns False instead of raising an error."""
+
+    def submit(self, job):
+        try:
+            super().submit(job)
+        except RuntimeError:
+            return False
+
+
+class HandsBackNumbers(Mended):
+    def stop(self):
+        return [job.id for job in super().stop()]
+
+
+class EndsTooEarly(Mended):
+    """Whoever asks after the stop is told the end, though workers are still at it."""
+
+    def receive(self):
+        while True:
+            try:
+                result = self.results.get(timeout=0.01)
+                return result, result is not None
+            except queue.Empty:
+                if self.stopped:
+                    return None, False
+
+
+class EndsOnce(Mended):
+    def receive(self):
+        result = self.results.get()
+        return result, result is not None
+
+
+class TakesItsTime(Mended):
+    """Right, though a submit notices only after a while that it is refused."""
+
+    def submit(self, job):
+        try:
+            super().submit(job)
+        except RuntimeError:
+            threading.Event().wait(0.01)
+            raise
+
+
 class ExceptionsAlone(Mended):
     caught = Exception
 
@@ -274,23 +359,41 @@ def all_that_compute(jobs):
     return found
 
 
+def whoever_computes_in_turns(jobs):
+    """Fewer than a tick in two milliseconds: a loop in Python too, which gives others turns."""
+    found = set()
+    for letter, job in jobs.items():
+        begin = time.perf_counter()
+        job()
+        half_ms = 500 * (time.perf_counter() - begin)
+        if max(ticks_beside(job) for _ in range(3)) < half_ms / 2:
+            found.add(letter)
+    return found
+
+
 def learnt_by_heart(jobs):
     return {"A", "C", "D", "F"}
 
 
 SOLUTIONS = {1: little, 2: window, 3: Mended, 4: by_ticks}
+ALSO_RIGHT = {3: [TakesItsTime]}
 WRONG = {
     1: {
         rounds_down: "part of a thread is none",
         the_wait_alone: "its computing and its waiting",
         without_a_lock: "no number of threads is enough",
         one_to_spare: "rounded up",
+        in_floating_seconds: "in whole numbers",
     },
     2: {
         a_loop: "before you wait for the result of the first",
         eight_at_once: "and no more",
         reads_all: "do not read all items",
         as_they_come: "in the order in which",
+        in_groups: "leaves workers idle",
+        in_larger_groups: "leaves workers idle",
+        one_too_many: "Take the next only when one was yielded",
+        whichever_fails_first: "is yielded first",
         swallows: "is not swallowed",
         never_ended: "`finally`",
     },
@@ -298,6 +401,10 @@ WRONG = {
         ResultsInAChannel: "A result needs a place of its own",
         LosesTheQueue: "the queue is emptied",
         TakesAfterTheStop: "Raise an error",
+        SaysNo: "Raise an error",
+        HandsBackNumbers: "the jobs themselves",
+        EndsTooEarly: "not while one is still at a job",
+        EndsOnce: "not once only",
         ExceptionsAlone: "SystemExit is no Exception",
         WaitsForItself: "A worker must not wait",
         WithoutABound: "Give it a size",
@@ -306,6 +413,7 @@ WRONG = {
     4: {
         nobody: "got away",
         all_that_compute: "lets others run beside it",
+        whoever_computes_in_turns: "gives the lock away when",
         learnt_by_heart: "second thread tick",
     },
 }

@@ -140,11 +140,11 @@ def _honest(answer: Answer) -> Judgement:
             return Judgement("not attempted", "Return one number.")
         if isinstance(said, bool) or not isinstance(said, int | float | np.floating):
             return Judgement("wrong", f"Return one number, not {said!r}.")
-        true, flattered = _gain(before, after), _overall(before, after)
+        true = _gain(before, after)
         right = math.isclose(float(said), true, rel_tol=0.005)
         tried.append((f"report {seed}", right, f"{said:.3f}, is {true:.3f}"))
         if not right:
-            return Judgement("wrong", _honest_hint(float(said), true, flattered), tuple(tried))
+            return Judgement("wrong", _honest_hint(float(said), before, after), tuple(tried))
     hint = "Most of the report's gain was other products. Two runs are compared on the same data."
     return Judgement("right", hint, tuple(tried))
 
@@ -154,15 +154,28 @@ def _overall(before: Sequence[Visit], after: Sequence[Visit]) -> float:
     return float(first / last)
 
 
-def _honest_hint(said: float, true: float, flattered: float) -> str:
-    if math.isclose(said, flattered, rel_tol=0.01):
+def _one_sided(before: Sequence[Visit], after: Sequence[Visit]) -> float:
+    """As `_gain`, but what the second log lacks is left out of the second sum alone."""
+    shown = {one.product for one in after}
+    known = sum(one.seconds for one in before if one.product in shown)
+    return _gain(before, after) * sum(one.seconds for one in before) / known
+
+
+def _honest_hint(said: float, before: Sequence[Visit], after: Sequence[Visit]) -> str:
+    true = _gain(before, after)
+    if math.isclose(said, _overall(before, after), rel_tol=0.01):
         hint = "That is the report's own number: the second run shows other products. Compare each "
         return hint + "product with itself."
+    if math.isclose(said, 1 / true, rel_tol=0.01):
+        return "Upside down: before ÷ after, so that faster pages give more than 1."
+    if math.isclose(said, _one_sided(before, after), rel_tol=0.01):
+        return "A product that the second log lacks is still in the sum before. Leave it out there."
     if math.isclose(said, true, rel_tol=0.2):
-        hint = "Near. Weigh each product by its visits in the *first* report: the sum of the times "
+        hint = "Near. Weigh each product by its visits in the *first* log: the sum of the times "
         hint += "before, divided by the sum of what the same visits take after. Leave out who is "
-        return hint + "in one report only."
-    return "Far from it: for each product in both reports take its mean before and after."
+        return hint + "in one log only."
+    hint = "Far from it: for each product in both logs take its mean before and after, and as many "
+    return hint + "visits of it in both sums."
 
 
 EXERCISES = [

@@ -1,19 +1,20 @@
 """Chapter 6: the fewest workers, four at once in order, the pool mended, the lucky benchmark."""
 
-import threading
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterable
 from typing import Any
 
-from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried, by_contract
+from perflab.book.exercises.fourinorder import IN_ORDER
+from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried
 from perflab.book.exercises.luckybenchmark import hopeless
-from perflab.contracts import workerpool
-from perflab.contracts.core import Evidence, check
-from perflab.contracts.threads import PATIENCE, Running, eventually
+from perflab.book.exercises.mendedpool import PROMISED
+from perflab.contracts import checks_of, workerpool
+from perflab.contracts.child import ChildError
+from perflab.contracts.core import Check, Evidence
+from perflab.contracts.threads import StuckError
 
 # ── 1: the fewest workers
 
-CASES = ((250, 1, 9), (100, 0, 50), (60, 2, 31), (1_000, 1, 9), (40, 5, 0), (7, 3, 4))
+CASES = ((250, 1, 9), (100, 0, 50), (60, 2, 31), (1_000, 1, 9), (40, 5, 0), (7, 3, 4), (100, 7, 63))
 IMPOSSIBLE = ((1_001, 1, 9), (300, 4, 0))
 
 
@@ -45,148 +46,48 @@ def _why_not(said: Any, true: int | None, rate: int, cpu: int, wait: int) -> str
             f"{said} threads do at most {1_000 * said / (cpu + wait):.0f} a second: each job holds "
             f"one for {cpu + wait} ms, its computing and its waiting, and part of a thread is none."
         )
-    return f"{said} are enough, and so are {true}. Little's law: rate × time of a job, rounded up."
+    even = (
+        " Here it comes out even, so nothing is added; compute in whole numbers, for 100 * 0.07 is "
+        "more than 7."
+    )
+    return (
+        f"{said} are enough, and so are {true}. Little's law: rate × time of a job, rounded up."
+        + even * (rate * (cpu + wait) % 1_000 == 0)
+    )
 
 
-# ── 2: four at once, in order
-
-AHEAD, WIDE = 16, 4
-Make = Callable[..., Iterator[Any]]
+# ── 2 and 3: checks, one after the other
 
 
-def _threads_left(before: int) -> int:
-    eventually(lambda: threading.active_count() <= before, 1.0)
-    return threading.active_count() - before
-
-
-@check(
-    "yields what a loop would",
-    "Yield function(item) once for each item, also where there is none.",
-    may_hang=True,
-)
-def _like_a_loop(make: Make) -> Evidence:
-    found, none = list(make(lambda n: n + 1, iter(range(50)))), list(make(str, []))
-    return Evidence(sorted(found) == list(range(1, 51)) and none == [], f"{len(found)} of 50")
-
-
-@check(
-    "four calls at once, never five",
-    "Begin the calls for the next items before you wait for the result of the first: four workers, "
-    "and no more.",
-    may_hang=True,
-)
-def _four(make: Make) -> Evidence:
-    gate, lock, counts = threading.Event(), threading.Lock(), SimpleNamespace(now=0, most=0)
-
-    def call(item: int) -> int:
-        with lock:
-            counts.now += 1
-            counts.most = max(counts.most, counts.now)
-        gate.wait(PATIENCE)
-        with lock:
-            counts.now -= 1
-        return item
-
-    reader = Running(lambda: list(make(call, range(40))))
-    eventually(lambda: counts.now >= WIDE, PATIENCE / 2)
-    eventually(lambda: counts.now > WIDE, 0.1)
-    gate.set()
-    reader.result()
-    return Evidence(counts.most == WIDE, f"{counts.most} at once")
-
-
-@check(
-    "order is kept where a later item is ready first",
-    "A result that is ready too early has to wait for its turn: wait for the calls in the order in "
-    "which you began them.",
-    may_hang=True,
-)
-def _order(make: Make) -> Evidence:
-    later = threading.Event()
-
-    def call(item: int) -> int:
-        if item == 0:
-            later.wait(0.5)
-        elif item == 3:
-            later.set()
-        return item
-
-    found = list(make(call, range(20)))
-    return Evidence(found == list(range(20)), f"came as {found}"[:60])
-
-
-@check(
-    "of endless items at most 16 more are taken than yielded",
-    "Each item that is taken takes memory until it is yielded. Take the next only when one was "
-    "yielded: do not read all items, and do not submit all of them.",
-    may_hang=True,
-)
-def _bounded(make: Make) -> Evidence:
-    taken, most, given = 0, 0, 0
-
-    def items() -> Iterator[int]:
-        nonlocal taken, most
-        while taken < 10_000:
-            taken += 1
-            most = max(most, taken - given)
-            yield taken
-
-    for _ in make(abs, items()):
-        given += 1
-        if given == 200:
+def _one_by_one(answer: Answer, checks: Iterable[Check], praise: str, go_on: bool) -> Judgement:
+    """The first check that does not hold gives the hint, also where it was waited for in vain."""
+    tried, hint = list[Tried](), ""
+    for one in checks:
+        why = one.hint
+        try:
+            seen = one.run(answer)  # a stub's NotImplementedError comes through
+        except ChildError as error:
+            seen = Evidence(False, f"raised {error}")
+            why = one.hint if StuckError.__name__ in str(error) else f"Your code raised {error}"
+        tried.append((one.statement, seen.holds, seen.found))
+        hint = hint or ("" if seen.holds else why)
+        if hint and not go_on:
             break
-    return Evidence(most <= AHEAD and given == 200, f"{most:,} ahead, {given} yielded")
-
-
-@check(
-    "an error is raised in its item's place",
-    "What comes before the failing item is yielded first, and the error is not swallowed: ask for "
-    "results in order, and let what they raise come through.",
-    may_hang=True,
-)
-def _error(make: Make) -> Evidence:
-    found: list[float] = []
-    error = "no error"
-    try:
-        found.extend(make(lambda n: 6 / (n - 3), range(10)))
-    except Exception as raised:
-        error = type(raised).__name__
-    good = found == [-2, -3, -6] and error == "ZeroDivisionError"
-    return Evidence(good, f"{len(found)} values, then {error}")
-
-
-@check(
-    "closed before its end it leaves no thread behind",
-    "A generator that is closed gets a GeneratorExit at its yield. End the workers in a `finally` "
-    "or with a `with`.",
-    may_hang=True,
-)
-def _closed(make: Make) -> Evidence:
-    before = threading.active_count()
-    generator: Any = make(abs, iter(range(1_000)))
-    for _ in range(3):
-        next(generator)
-    generator.close()
-    left = _threads_left(before)
-    return Evidence(left == 0, f"{left} threads left")
-
-
-IN_ORDER = (_like_a_loop, _four, _order, _bounded, _error, _closed)
+    return Judgement("wrong" if hint else "right", hint or praise, tuple(tried))
 
 
 def _in_order(answer: Answer) -> Judgement:
-    tried: list[Tried] = []
-    for one in IN_ORDER:
-        seen = one.run(answer)  # a stub's NotImplementedError comes through
-        tried.append((one.statement, seen.holds, seen.found))
-        if not seen.holds:
-            return Judgement("wrong", one.hint, tuple(tried))
-    return Judgement("right", "Four at once, in order, and bounded.", tuple(tried))
+    return _one_by_one(answer, IN_ORDER, "Four at once, in order, and bounded.", go_on=False)
+
+
+def _mended(answer: Answer) -> Judgement:
+    checks = (*PROMISED, *checks_of(workerpool))
+    return _one_by_one(answer, checks, "Every check holds.", go_on=True)
 
 
 EXERCISES = [
     Exercise("Exercise 1, the fewest workers", _fewest),
     Exercise("Exercise 2, four at once, in order", _in_order),
-    Exercise("Exercise 3, mend the guide's pool", by_contract(workerpool)),
+    Exercise("Exercise 3, mend the guide's pool", _mended),
     Exercise("Exercise 4, the benchmark that was lucky", hopeless),
 ]

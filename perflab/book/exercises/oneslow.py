@@ -11,6 +11,10 @@ import numpy as np
 from perflab.book.exercises.judging import Answer, Exercise, Judgement, Tried
 
 SERVERS, JOBS = 4, 6_000
+TOO_MANY = (
+    "One server is ten times as slow, and it is much worse than fewest jobs first: the slow one "
+    "gets more jobs than it can do. To try it, one job in fifty or a hundred is enough."
+)
 
 
 class _Least:
@@ -67,9 +71,10 @@ def _balancer(answer: Answer) -> Judgement:
     seeds, tried = (1, 2, 3, 4), list[Tried]()
     for slow, most, hint in (
         (1.0, 1.25, "Four servers alike, and it is much worse than fewest jobs first: look at the "
-                    "jobs that each one has, too."),
+                    "jobs that each one has, too. And one long job makes no slow server."),
         (10.0, 0.9, "One server is ten times as slow, and its job count does not say so: one job "
-                    "there takes as long as ten. Learn from `ended` how long each one takes."),
+                    "there takes as long as ten. Learn from `ended` how long each one takes, and "
+                    "weigh its jobs with that."),
     ):  # fmt: skip
         theirs, ours = (
             [_balanced(make, slow, seed).mean for seed in seeds] for make in (_Least, answer)
@@ -77,6 +82,8 @@ def _balancer(answer: Answer) -> Judgement:
         ratio = sum(ours) / sum(theirs)
         name = "four alike" if slow == 1 else "one ten times as slow"
         tried.append((f"{name}: mean, ÷ fewest jobs first", ratio <= most, f"{ratio:.2f} ≤ {most}"))
+        if ratio > max(most, 1.25):  # it knows of the jobs, and the slow one gets too many
+            hint = TOO_MANY if slow > 1 else hint
         if ratio > most:
             return Judgement("wrong", hint, tuple(tried))
     share = min(_balanced(answer, 10.0, seed, heals=True).late_share for seed in seeds)
