@@ -79,9 +79,9 @@ def _why(name: str, letter: str) -> str:
         )
     if name == "loops in Python":
         return (
-            f"«{name}» gives the lock away when it has been asked for it for 5 ms: others get their "
-            "turns, and are not kept silent from beginning to end. Let a second thread tick: its "
-            "longest silence is a small part of the call."
+            f"«{name}» gives the lock away when it has been asked for it for 5 ms: others get "
+            "their turns, and are not kept silent from beginning to end. Let a second thread tick: "
+            "its longest silence is a small part of the call."
         )
     return (
         f"«{name}» lets others run beside it. That a job computes, or that it is written in C, "
