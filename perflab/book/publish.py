@@ -71,6 +71,8 @@ def notebook_of(text: Path) -> Any:
         for cell in prose:
             cell.source = cell.source.replace(contents.PLACE, listed)
     elif text.stem == Path(ways.GLOSSARY).stem:
+        for cell in prose[1:]:
+            cell.id = ways.entry(cell.source.partition("\n")[0].removeprefix("### "))
         prose[0].source = f"[Contents]({ways.CONTENTS})\n\n{prose[0].source}"
     elif pages():
         linked = ways.explained([cell.source for cell in prose], terms(TEXT / "glossary.py"))

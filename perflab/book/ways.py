@@ -29,8 +29,14 @@ def navigation(previous: tuple[str, str] | None, following: tuple[str, str] | No
 
 
 def anchor(term: str) -> str:
-    """Where in the glossary a term stands, as Lab, nbconvert and GitHub name a heading."""
-    return f"{GLOSSARY}#{term.replace(' ', '-')}"
+    """Where in the glossary a term stands: in the cell of that id, which Lab finds at once, while
+    it finds headings only on a page that has been drawn. nbconvert names cells in the same way."""
+    return f"{GLOSSARY}#cell-id={entry(term)}"
+
+
+def entry(term: str) -> str:
+    """The id of the glossary's cell about this term."""
+    return re.sub(r"[^a-zA-Z0-9_-]+", "-", term)
 
 
 def explained(sources: Sequence[str], terms: Mapping[str, Sequence[str]]) -> list[str]:

@@ -22,14 +22,23 @@ def prose(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS_HERE, ids=lambda path: path.stem)
 def test_every_link_leads_somewhere(path):
-    """The file is there, and what is behind # is one of its headings."""
+    """The file is there, and what is behind # is the id of one of its cells."""
     found = [link for source in prose(path) for link in LINKS.findall(source)]
     assert found
     for name, anchor in found:
         assert (NOTEBOOKS / name).exists(), name
         if anchor:
-            heads = re.findall(r"(?m)^#+ (.+)$", "\n".join(prose(NOTEBOOKS / name)))
-            assert anchor in {head.replace(" ", "-") for head in heads}, anchor
+            cells = json.loads((NOTEBOOKS / name).read_text("utf-8"))["cells"]
+            assert anchor in {f"cell-id={cell['id']}" for cell in cells}, anchor
+
+
+def test_a_term_has_a_cell_of_its_own():
+    """So that a link leads to it, and not to others before it."""
+    cells = json.loads((NOTEBOOKS / ways.GLOSSARY).read_text("utf-8"))["cells"][1:]
+    heads = [re.findall(r"(?m)^### (.+)$", "".join(cell["source"])) for cell in cells]
+    assert heads == [[term] for term in TERMS]
+    assert [cell["id"] for cell in cells] == [ways.entry(term) for term in TERMS]
+    assert len({cell["id"] for cell in cells}) == len(cells)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -69,14 +78,14 @@ def test_every_term_is_used_in_some_chapter():
 @pytest.mark.parametrize(
     ("source", "linked"),
     [
-        ("A hit ratio of 9.", "A [hit ratio](glossary.ipynb#hit-ratio) of 9."),
-        ("Hit\nratios rise.", "[Hit\nratios](glossary.ipynb#hit-ratio) rise."),
-        ("**hit** and hit", "**[hit](glossary.ipynb#hit)** and hit"),
-        ("`hit` [hit](x) # hit", "`hit` [hit](x) # [hit](glossary.ipynb#hit)"),
+        ("A hit ratio of 9.", "A [hit ratio](glossary.ipynb#cell-id=hit-ratio) of 9."),
+        ("Hit\nratios rise.", "[Hit\nratios](glossary.ipynb#cell-id=hit-ratio) rise."),
+        ("**hit** and hit", "**[hit](glossary.ipynb#cell-id=hit)** and hit"),
+        ("`hit` [hit](x) # hit", "`hit` [hit](x) # [hit](glossary.ipynb#cell-id=hit)"),
         ("# hit\n> hit\n| hit |\n```\nhit\n```", "# hit\n> hit\n| hit |\n```\nhit\n```"),
         ("pre-hit, hits-and, white", "pre-hit, hits-and, white"),
-        ("a TTL, not ttl", "a [TTL](glossary.ipynb#TTL), not ttl"),
-        ("time to live", "[time to live](glossary.ipynb#TTL)"),
+        ("a TTL, not ttl", "a [TTL](glossary.ipynb#cell-id=TTL), not ttl"),
+        ("time to live", "[time to live](glossary.ipynb#cell-id=TTL)"),
     ],
 )
 def test_the_first_use_in_running_prose_is_linked(source, linked):
@@ -93,7 +102,7 @@ def test_the_aims_at_the_head_stay_unlinked():
         ["# 1\n\nA hit.\n\n- say hit;\n- and miss.", "miss"], {"hit": (), "miss": ()}
     )
     assert made[0].count("glossary") == 1
-    assert made[1] == "[miss](glossary.ipynb#miss)"
+    assert made[1] == "[miss](glossary.ipynb#cell-id=miss)"
 
 
 def test_links_are_no_edit():
@@ -103,7 +112,7 @@ def test_links_are_no_edit():
         {"cells": [{"cell_type": "markdown", "metadata": {}, "source": source}], "metadata": {}}
         for source in (
             "# 2\n\nA hit.",
-            f"{nav}\n\n# 2\n\nA [hit](glossary.ipynb#hit).",
+            f"{nav}\n\n# 2\n\nA [hit](glossary.ipynb#cell-id=hit).",
             "# 2\n\nA hat.",
         )
     )

@@ -91,6 +91,10 @@ def in_larger_groups(function, items):
     yield from in_groups(function, items, size=16)
 
 
+def four_places(function, items):
+    yield from window(function, items, places=4)
+
+
 def one_too_many(function, items):
     items = iter(items)
     with ThreadPoolExecutor(4) as pool:
@@ -317,7 +321,7 @@ class StartsAgain(Mended):
 # ── 4: the benchmark that was lucky
 
 
-def ticks_beside(job):
+def ticks_beside(job, until=0.5):
     """How many times a second thread got the lock in the first half of the job."""
     moments, leaving = [], threading.Event()
 
@@ -334,7 +338,7 @@ def ticks_beside(job):
     end = time.perf_counter()
     leaving.set()
     ticker.join()
-    return sum(begin < moment < (begin + end) / 2 for moment in moments)
+    return sum(begin < moment < begin + until * (end - begin) for moment in moments)
 
 
 def by_ticks(jobs):
@@ -357,6 +361,10 @@ def all_that_compute(jobs):
         if time.thread_time() - begin > 0.005:
             found.add(letter)
     return found
+
+
+def any_tick(jobs):
+    return {letter for letter, job in jobs.items() if ticks_beside(job, until=1.1) == 0}
 
 
 def whoever_computes_in_turns(jobs):
@@ -390,8 +398,9 @@ WRONG = {
         eight_at_once: "and no more",
         reads_all: "do not read all items",
         as_they_come: "in the order in which",
-        in_groups: "leaves workers idle",
-        in_larger_groups: "leaves workers idle",
+        in_groups: "not when a group of them is done",
+        in_larger_groups: "not when a group of them is done",
+        four_places: "more than four are taken",
         one_too_many: "Take the next only when one was yielded",
         whichever_fails_first: "is yielded first",
         swallows: "is not swallowed",
@@ -413,6 +422,7 @@ WRONG = {
     4: {
         nobody: "got away",
         all_that_compute: "lets others run beside it",
+        any_tick: "in the first half of the call",
         whoever_computes_in_turns: "gives the lock away when",
         learnt_by_heart: "second thread tick",
     },

@@ -75,8 +75,8 @@ def _order(make: Make) -> Evidence:
 
 @check(
     "a slow call keeps none of the others waiting",
-    "While one call is slow, the other three go on with the items behind it. Whoever waits until a "
-    "group of calls is done leaves workers idle: begin the next call when one was yielded.",
+    "While one call is slow, the other three go on with the items behind it, so more than four are "
+    "taken; and the next call begins when one was yielded, not when a group of them is done.",
     may_hang=True,
 )
 def _slow(make: Make) -> Evidence:

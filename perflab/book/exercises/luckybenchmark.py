@@ -75,7 +75,7 @@ def _why(name: str, letter: str) -> str:
     if name in KEEPS:
         return (
             f"«{name}» got away: {KEEPS[name]}. It keeps the lock. Let a second thread tick beside "
-            "it, and count the ticks inside the call."
+            "it, and count the ticks in the first half of the call."
         )
     if name == "loops in Python":
         return (
