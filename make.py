@@ -254,11 +254,14 @@ def succeeds(command):
 
 
 def environment():
-    """As in an activated .venv: no other environment's packages or kernels come first."""
+    """As in an activated .venv: no other environment's packages or kernels come first.
+
+    uv trusts whom the system trusts, as pip does: a company's proxy has a certificate of its own.
+    """
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     path = os.pathsep.join([BIN, os.environ.get("PATH", os.defpath)])
     ours = {"VIRTUAL_ENV": VENV, "JUPYTER_PREFER_ENV_PATH": "1", "UV_COMPILE_BYTECODE": "1"}
-    return {**kept, **ours, "PATH": path}
+    return {"UV_SYSTEM_CERTS": "1", **kept, **ours, "PATH": path}
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.manager import ContentsManager
 from jupyterlab.labapp import LabApp
-from traitlets.config import PyFileConfigLoader
+from traitlets.config import Config, PyFileConfigLoader
 
 from perflab import __main__ as cli
 from perflab import doctor
@@ -82,6 +84,13 @@ def test_a_copy_has_the_text_and_no_output(book: Path):
     assert cell["execution_count"] is None
     assert cell["metadata"] == {"tags": ["nbval-check-output"]}
     assert copied["cells"][0]["source"] == "# A chapter"
+
+
+def test_a_copy_knows_its_kernel(book: Path):
+    """What Lab would note in it is there: closed unedited, it is not asked to be saved."""
+    outcomes(book)
+    copied = json.loads((book / "my" / "01-one.ipynb").read_text())
+    assert copied["metadata"]["language_info"] == IPythonKernel.language_info
 
 
 def test_copying_again_changes_nothing(book: Path):
@@ -281,11 +290,15 @@ def test_lab_keeps_the_readers_own_jupyter_out(monkeypatch: pytest.MonkeyPatch, 
     assert environment["JUPYTER_DATA_DIR"].startswith(str(tmp_path))
 
 
+def labs_settings() -> Config:
+    folder = readers.ROOT / ".jupyter"
+    return PyFileConfigLoader("jupyter_lab_config.py", str(folder)).load_config()
+
+
 def test_labs_settings_are_understood():
     """Each setting is one that JupyterLab has: a misspelt one would be silently without effect."""
-    folder = readers.ROOT / ".jupyter"
-    settings = PyFileConfigLoader("jupyter_lab_config.py", str(folder)).load_config()
-    owners = (LabApp, ServerApp, KernelManager, KernelSpecManager)
+    settings = labs_settings()
+    owners = (LabApp, ServerApp, KernelManager, KernelSpecManager, ContentsManager)
     known = {owner.__name__: owner.class_trait_names() for owner in owners}
     for owner, values in settings.items():
         assert set(values) <= set(known[owner])
@@ -294,6 +307,19 @@ def test_labs_settings_are_understood():
     assert settings.LabApp.extension_manager == "readonly"
     assert settings.ServerApp.ip == "127.0.0.1"
     assert "token" not in settings.ServerApp | settings.IdentityProvider
+
+
+def test_a_saved_form_is_a_line_of_text():
+    """Its kernel will be gone; all other outputs are saved as they are."""
+    form = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "VBox()"}
+    book = notebook("one", "two")
+    book["cells"][1]["outputs"].append({"output_type": "display_data", "data": form})
+    hook = labs_settings().ContentsManager.pre_save_hook
+    hook(model={"type": "notebook", "content": book}, path="01-one.ipynb", contents_manager=None)
+    printed, shown = book["cells"][1]["outputs"]
+    assert printed["text"] == "spoilt\n"
+    assert shown["data"] == {"text/plain": "Run this cell to see its form again."}
+    hook(model={"type": "file", "content": "text"}, path="a.txt", contents_manager=None)
 
 
 @pytest.mark.parametrize("name", ["default_setting_overrides", "page_config"])

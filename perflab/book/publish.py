@@ -126,8 +126,8 @@ def renew() -> list[Path]:
             changed.append(path)
     for page in pages():
         path = NOTEBOOKS / f"{page.stem}.ipynb"
-        made = [cell.source for cell in notebook_of(page).cells]
-        if not path.exists() or [cell.source for cell in _read(path).cells] != made:
+        made = [(cell.id, cell.source) for cell in notebook_of(page).cells]
+        if not path.exists() or [(cell.id, cell.source) for cell in _read(path).cells] != made:
             changed.append(publish(page))
     return changed
 

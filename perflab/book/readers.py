@@ -21,6 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 MEMORY = ".copied.json"
 RECORD = "book.db"  # of the reader's runs, in the reader's folder
+# What this Python's kernel says of itself. Lab would write it into a notebook that lacks it, and then
+# ask whether to save what nobody has edited.
+LANGUAGE = {
+    "name": "python", "version": sys.version.split()[0], "file_extension": ".py",
+    "mimetype": "text/x-python", "codemirror_mode": {"name": "ipython", "version": 3},
+    "pygments_lexer": "ipython3", "nbconvert_exporter": "python",
+}  # fmt: skip
 
 Notebook = dict[str, Any]
 
@@ -152,6 +159,7 @@ def _copy(
     path: Path, folder: Path, memory: dict[str, str], fresh: bool, present: set[str]
 ) -> Copied:
     chapter = within(cleared(json.loads(path.read_text("utf-8"))), present)
+    chapter["metadata"]["language_info"] = LANGUAGE
     mine = folder / path.name
     newest, theirs = fingerprint(chapter), read_notebook(mine)
     current = fingerprint(theirs) if theirs else None

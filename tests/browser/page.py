@@ -20,7 +20,7 @@ from tests.browser.scripts import FAINT, FRAMES, STILL
 
 PATIENCE_MS = 90_000  # what a step may take on a busy machine
 CHAPTER_MS = 900_000  # what a whole chapter may take there
-GONE = "widget model not found"  # ipywidgets, of each saved form whose kernel has ended
+TAB = "#jp-main-dock-panel .lm-TabBar-tab"
 HERE = re.compile(r"(https?|wss?)://127\.0\.0\.1[:/]|(data|blob|about):")
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -77,7 +77,7 @@ class Reader:
             self.elsewhere.append(url)
 
     def _complained(self, kind: str, text: str) -> None:
-        if (kind == "error" or "Connection lost" in text) and GONE not in text:
+        if kind == "error" or "Connection lost" in text:
             self.complaints.append(text)
 
     # ── the tab
@@ -94,7 +94,7 @@ class Reader:
     def leave(self) -> None:
         """Save the notebook in front and close the tab."""
         self.page.keyboard.press("Control+s")
-        dirty = self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-dirty")
+        dirty = self.page.locator(f"{TAB}.jp-mod-dirty")
         expect(dirty).to_have_count(0)
         self.page.close()
 
@@ -102,11 +102,17 @@ class Reader:
         """Wait until this notebook is in front, whole and with a kernel; know its cells."""
         notebook = json.loads((self.mine / name).read_text("utf-8"))
         self._sources = ["".join(cell["source"]) for cell in notebook["cells"]]
-        title = self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current")
+        title = self.page.locator(f"{TAB}.lm-mod-current")
         expect(title).to_contain_text(name)
         self.book = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         expect(self.book.locator(".jp-Cell")).to_have_count(len(self._sources))
         self.settled()
+
+    def back(self, name: str) -> None:
+        """Close the notebook in front, and go to the tab of this one."""
+        self.page.locator(f"{TAB}.lm-mod-current .lm-TabBar-tabCloseIcon").click()
+        self.page.locator(TAB, has_text=name).click()
+        self.arrive(name)
 
     def settled(self) -> None:
         """Wait until the kernel has nothing to do."""

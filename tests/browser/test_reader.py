@@ -6,7 +6,7 @@ import re
 from perflab.book.records import Record
 from tests.solutions import fundamentals as answers
 
-CONTENTS, CHAPTER = "00-contents.ipynb", "01-fundamentals.ipynb"
+CONTENTS, CHAPTER, GLOSSARY = "00-contents.ipynb", "01-fundamentals.ipynb", "glossary.ipynb"
 FIRST = "ch = Chapter(1)"
 MYSTERY, PLACE, RANGE, YES_NO = "ch.mystery(", 'predict("1.1"', 'predict("1.2"', 'predict("1.4"'
 CONTRACT, LIVE, FIGURE = "ch.contract(", 'ch.live("product pages")', "figures.two_groups"
@@ -27,6 +27,16 @@ def test_the_contents_lead_to_the_first_chapter(reader, expect, lab):
     reader.book.get_by_role("link", name="Fundamentals").first.click()
     reader.arrive(CHAPTER)
     reader.shot("chapter")
+
+
+def test_a_word_leads_to_its_entry_in_the_glossary(reader, expect):
+    """The first click opens the glossary there; closed again, it has nothing to be saved."""
+    reader.book.get_by_role("link", name="throughput", exact=True).click()
+    reader.arrive(GLOSSARY)
+    expect(reader.book.get_by_role("heading", name="throughput")).to_be_in_viewport()
+    reader.shot("word")
+    reader.back(CHAPTER)
+    assert reader.page.locator(".jp-Dialog").count() == 0
 
 
 def test_a_prediction_of_each_kind_is_kept(reader, expect):
@@ -158,6 +168,8 @@ def test_the_work_is_there_when_the_book_is_opened_again(reader, expect, lab):
     expect(reader.cell(EXERCISE).locator(".cm-content")).to_contain_text("setdefault")
     expect(reader.output(EXERCISE)).to_contain_text(": right")
     expect(reader.output(FIGURE).locator("img")).to_have_count(1)
+    for form in (MYSTERY, RANGE, KNOB):
+        expect(reader.output(form)).to_contain_text("Run this cell to see its form again.")
     reader.shot("opened-again", MYSTERY)
     reader.run(FIRST)
     expect(reader.run(MYSTERY)).to_contain_text("your prediction so far: «a queue: something")

@@ -1,10 +1,13 @@
 """Chapter 6, exercise 3: what its text promises of a pool, which no check of section 6.3 asks."""
 
+from functools import partial
 from typing import Any
 
 from perflab.contracts.core import Evidence, check
 from perflab.contracts.parts.jobs import Gate, Job, Make, fill, rest, started
 from perflab.contracts.threads import PATIENCE, Running, eventually
+
+TOO_EARLY = 0.05  # seconds in which an end that comes too early has come
 
 
 @check(
@@ -15,23 +18,31 @@ from perflab.contracts.threads import PATIENCE, Running, eventually
     may_hang=True,
 )
 def _end(make: Make) -> Evidence:
-    gate, got = Gate(), list[Any]()
-    pool = started(make, 2, gate)
+    gates, got = (Gate(), Gate()), list[Any]()
+    pool = started(make, 2, lambda number: gates[number](number))
     for number in range(2):
         pool.submit(Job(number, number))
-    eventually(lambda: gate.inside == 2)
+    eventually(lambda: all(gate.inside for gate in gates))
 
     def read() -> None:
         for _ in range(5):
             got.append(pool.get_result().receive())
 
     reader, stopping = Running(read), Running(pool.stop)
-    eventually(lambda: reader.ended or stopping.ended, 0.1)  # too early an end comes now
-    gate.open()
-    reader.join(PATIENCE / 2)
+    eventually(lambda: stopping.ended, TOO_EARLY)
+    for number, gate in enumerate(gates):
+        more = partial(_longer, got, number)
+        eventually(more, TOO_EARLY)  # there is nothing more yet
+        gate.open()
+        eventually(more, PATIENCE / 4)
+    reader.join(PATIENCE / 4)
     flags = [there for _, there in got]
     found = f"{flags.count(True)} of 2 results, then {flags[2:].count(False)} of 3 times the end"
     return Evidence(flags == [True, True, False, False, False], found)
+
+
+def _longer(got: list[Any], length: int) -> bool:
+    return len(got) > length
 
 
 @check(
@@ -47,10 +58,10 @@ def _handed_back(make: Make) -> Evidence:
     gate.open()
     ran = [result.job_id for result in rest(pool)]
     back = list(stopping.result() or [])
-    jobs = all(isinstance(one, Job) for one in back)
-    twice = jobs and len({*ran, *(one.id for one in back)}) < len(ran) + len(back)
-    what = ", some of them twice" if twice else "" if jobs else f", among them {back[0]!r}"
-    return Evidence(jobs and not twice, f"{len(ran)} run, {len(back)} handed back{what}"[:80])
+    odd = [one for one in back if not isinstance(one, Job)]
+    twice = not odd and len({*ran, *(one.id for one in back)}) < len(ran) + len(back)
+    what = ", some of them twice" if twice else f", among them {odd[0]!r}" if odd else ""
+    return Evidence(not odd and not twice, f"{len(ran)} run, {len(back)} handed back{what}"[:80])
 
 
 PROMISED = (_end, _handed_back)
