@@ -6,6 +6,8 @@
     python make.py notebooks [1 …]  regenerate notebooks/*.ipynb from notebooks/text
     python make.py copy FOLDER      a hand-out: chapters with their outputs cleared
     python make.py reset --predictions   forget the predictions; the record is kept beside
+    python make.py grade FOLDER     judge what a class has handed in
+    python make.py report           a page of your own run, to hand in
     python make.py doctor           what this machine has and lacks
     python make.py stress [PART …]  every pattern under 32 threads for a minute, and for long
     python make.py browser          chapter 1 in a real browser, as a reader goes through it
@@ -56,7 +58,7 @@ def main(arguments):
     if command in ours:
         set_up()
         return ours[command](rest)
-    if command in ("lab", "run", "copy", "reset", "doctor"):
+    if command in ("lab", "run", "copy", "reset", "grade", "report", "doctor"):
         set_up()
         return become(["-m", "perflab", command, *rest])
     print(__doc__)

@@ -18,6 +18,7 @@ from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from perflab.book.absent import NOT_RUN, says_so
+from perflab.book.paper import page, table
 from perflab.book.readers import chapters, my_folder, writable
 from perflab.book.ways import plain
 from perflab.measure.machine import Machine
@@ -149,8 +150,8 @@ def _title(notebook: Any) -> str:
 def _report(notebook: Any, chapter: str) -> str:
     loaders = [DictLoader({"report": REPORT})]
     exporter = HTMLExporter(template_file="report", extra_loaders=loaders)  # type: ignore[no-untyped-call]  # upstream
-    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": chapter}})
-    return str(page)
+    shown, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": chapter}})
+    return str(shown)
 
 
 def _result(run: ChapterRun) -> str:
@@ -160,21 +161,16 @@ def _result(run: ChapterRun) -> str:
 
 
 def _index(runs: list[ChapterRun]) -> str:
-    rows = "\n".join(
-        f'<tr><td><a href="{run.chapter}.html">{html.escape(run.title)}</a></td>'
-        f"<td>{run.cells}</td><td>{run.seconds:.0f}</td>"
-        f"<td>{_result(run)}</td></tr>"
+    rows = [
+        [
+            f'<a href="{run.chapter}.html">{html.escape(run.title)}</a>',
+            f"{run.cells}",
+            f"{run.seconds:.0f}",
+            _result(run),
+        ]
         for run in runs
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>perflab: chapters run</title>
-<style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 3rem auto }}
-  td, th {{ padding: .3rem 1rem; text-align: left; vertical-align: top }} pre {{ margin: 0 }}
-</style>
-<h1>Chapters run</h1>
-<p>{datetime.now():%d %B %Y, %H:%M} · perflab {version("perflab")} · {Machine.here().label}</p>
-<table><tr><th>Chapter<th>Code cells<th>Seconds<th>Result</tr>
-{rows}
-</table></html>
-"""
+    ]
+    about = f"{datetime.now():%d %B %Y, %H:%M} · perflab {version('perflab')}"
+    where = html.escape(Machine.here().label)
+    made = table(["Chapter", "Code cells", "Seconds", "Result"], rows)
+    return page("Chapters run", f'<p class="quiet">{about} · {where}</p>\n{made}')
