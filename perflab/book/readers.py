@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 MEMORY = ".copied.json"
 RECORD = "book.db"  # of the reader's runs, in the reader's folder
-# What this Python's kernel says of itself. Lab would write it into a notebook that lacks it, and then
-# ask whether to save what nobody has edited.
+# What this Python's kernel says of itself. Lab would write it into a notebook that lacks it, and
+# then ask whether to save what nobody has edited.
 LANGUAGE = {
     "name": "python", "version": sys.version.split()[0], "file_extension": ".py",
     "mimetype": "text/x-python", "codemirror_mode": {"name": "ipython", "version": 3},

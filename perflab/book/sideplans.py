@@ -37,6 +37,6 @@ def _work(plan: QueryPlan) -> str:
 def _html(plan: QueryPlan) -> str:
     lines = "\n".join(_lines(plan))
     return (
-        f'<pre style="margin:0;white-space:pre-wrap">{escape(lines)}</pre>'
+        f'<pre style="margin:0;white-space:pre-wrap;background:none">{escape(lines)}</pre>'
         f"<b>{escape(_work(plan))}</b>"
     )

@@ -148,18 +148,20 @@ def _fields(widgets: Any, kind: Kind, known: Any) -> tuple[list[Any], Callable[[
         ]
         return places, lambda: tuple(place.value for place in places)
     low, high = kind.between
+    whole = {"description_width": "initial"}  # a unit of several words is not cut off
     if isinstance(kind, Interval):
         steps = np.geomspace(low, high, STEPS)
         start = known if known is not None else (steps[STEPS // 3], steps[2 * STEPS // 3])
         ends = tuple(int(np.abs(np.log(steps / end)).argmin()) for end in start)
         slider = widgets.SelectionRangeSlider(
             options=[(plain(value), value) for value in steps.tolist()],
-            index=ends, description=kind.unit, layout=wide,
+            index=ends, description=kind.unit, layout=wide, style=whole,
         )  # fmt: skip
         return [slider], lambda: tuple(slider.value)
     place = widgets.FloatSlider(
         value=known if known is not None else (low + high) / 2,
         min=low, max=high, step=(high - low) / 100, description=kind.unit, layout=wide,
+        style=whole,
     )  # fmt: skip
     return [place], lambda: place.value
 

@@ -232,6 +232,8 @@ class Server:
             supervisor = self._supervisor
             if supervisor is None or supervisor.stdin is None or supervisor.stdout is None:
                 raise ServerError(f"the {self.name} was never started, or was stopped")
+            if supervisor.stdin.closed:  # the collector of garbage let go of it before its owner
+                raise ServerError(f"the {self.name} was let go")
             self._asked += 1
             deadline = time.monotonic() + END_TIMEOUT
             try:

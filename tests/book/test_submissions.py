@@ -24,6 +24,34 @@ def test_only_what_the_answer_needs_is_taken():
     assert "run_load" not in code
 
 
+def test_a_helper_may_have_the_name_of_something_in_the_chapter():
+    """What the chapter made under that name before is not taken, nor what it counts by it."""
+    cells = [
+        "from perflab.patterns import Pipeline as seconds",
+        "def seconds(): return Pipeline",
+        "verdict({name: count for name, count in found.items()})",
+        "from itertools import count\ndef f(): return seconds(), count",
+        "def seconds(): return 1\nch.check(1, f)",
+    ]
+    code = answers.take(cells, 1, "f").code
+    place = {}
+    exec(code, place)
+    assert place["answer_"]()[0] == 1
+    assert not any(name in code for name in ("perflab", "Pipeline", "verdict"))
+
+
+def test_what_was_made_before_a_name_changed_is_taken_as_it_was():
+    """A table is made with the function of its time, and changed where the notebook changes it."""
+    cells = [
+        "def g(): return K\nK = 1\ntable = [g()]",
+        "table[0] += 1\nK = 5",
+        "def f(): return table[0], K\nch.check(1, f)",
+    ]
+    place = {}
+    exec(answers.take(cells, 1, "f").code, place)
+    assert place["answer_"]() == (2, 5)
+
+
 def test_students_are_called_by_folder_or_by_file(tmp_path):
     """A folder for each, nested or not; or a file with the chapter's name and the student's."""
     for name in ("a/07-network.ipynb", "group/b/x.ipynb", "07-network_c.ipynb", "d.ipynb",

@@ -349,6 +349,20 @@ def test_an_end_that_comes_right_after_the_start_is_heeded(tmp_path):
     assert ends == [f"{number} exited -{signal.SIGTERM:d}" for number in range(40)]
 
 
+def test_a_forgotten_scratch_folder_goes_without_a_word(monkeypatch: pytest.MonkeyPatch):
+    """The collector of garbage lets go of its server first; its block then ends all the same."""
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    block = scratch()
+    folder = block.__enter__()
+    knot: list[object] = [block]
+    knot.append(knot)  # so that only the collector frees it
+    del block, knot
+    gc.collect()
+    assert said == []
+    assert not folder.exists()
+
+
 def test_a_scratch_folder_lasts_as_long_as_its_block():
     """It is there to write into, and gone with all that is in it, after an error too."""
 

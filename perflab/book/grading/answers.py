@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 from perflab.book.exercises.borrowing import within
 from perflab.book.grading.screen import forbidden
@@ -22,17 +22,24 @@ TIMED = re.compile(r"\A\s*%%(time|timeit|capture)\b.*\n")
 MOST_CODE = 500_000  # characters
 KNOWN = frozenset(dir(builtins)) | {"__name__"}
 LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF", "LOAD_FROM_DICT")  # of instructions
+BINDS = ("STORE_NAME", "STORE_GLOBAL")
+DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+PLAIN = DEFINES | ast.ImportFrom | ast.Assign | ast.AnnAssign  # `import a.b` leaves what a was
 ANSWER = "answer_"  # what the code taken out calls the answer
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of the notebook's cells: the names that it makes, changes and needs."""
+    """One statement of the notebook's cells: the names that it makes or changes; those that it
+    makes anew, whatever they were before; those that it needs when it is run, and later, when what
+    it defines is called."""
 
     node: ast.stmt
     cell: int
     makes: frozenset[str]
+    anew: frozenset[str]
     needs: frozenset[str]
+    later: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -149,60 +156,85 @@ def _checks(tree: ast.Module | None) -> Iterator[tuple[int, ast.expr]]:
 
 
 def _statements(tree: ast.Module, cell: int) -> Iterator[Statement]:
-    for node in tree.body:
-        yield Statement(node, cell, frozenset(_makes(node)), _needs(node))
+    for node, code in ((node, _compiled(node)) for node in tree.body):
+        if code is None:
+            continue
+        binds = frozenset(_arguments(code, BINDS))
+        needs = frozenset(_needed_at_once(code, node))
+        anew = binds - needs if isinstance(node, PLAIN) else frozenset[str]()
+        later = frozenset(_looked_up(code)) - frozenset(_arguments(code, LOOKS_UP))
+        yield Statement(node, cell, binds | frozenset(_changes(node)), anew, needs, later)
 
 
-def _makes(node: ast.stmt) -> Iterator[str]:
-    """Names that a statement binds, or whose object it changes by assigning to a part of it."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-        return
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-            yield one.id
-        elif isinstance(one, ast.alias):
-            yield (one.asname or one.name).split(".")[0]
-        elif isinstance(one, ast.Attribute | ast.Subscript) and isinstance(one.ctx, ast.Store):
+def _changes(node: ast.stmt) -> Iterator[str]:
+    """Names whose object a statement changes by assigning to a part of it."""
+    for one in () if isinstance(node, DEFINES) else ast.walk(node):
+        if isinstance(one, ast.Attribute | ast.Subscript) and isinstance(one.ctx, ast.Store):
             inner: ast.expr = one
             while isinstance(inner, ast.Attribute | ast.Subscript):
                 inner = inner.value
             if isinstance(inner, ast.Name):
                 yield inner.id
-        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield one.name
 
 
 def _needs(node: ast.stmt) -> frozenset[str]:
     """Names that a statement looks up in the notebook, as the compiler sees them."""
+    code = _compiled(node)
+    return frozenset(_looked_up(code)) if code else frozenset()
+
+
+def _compiled(node: ast.stmt) -> CodeType | None:
     try:
         module = ast.fix_missing_locations(ast.Module([node], []))
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        code = compile(module, "<answer>", "exec", flags=flags, dont_inherit=True)
+        return cast(CodeType, compile(module, "<answer>", "exec", flags=flags, dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-    return frozenset(_looked_up(code))
+        return None
+
+
+def _needed_at_once(code: CodeType, node: ast.stmt) -> Iterator[str]:
+    """What a function's body or a class's methods need is not needed before they are called."""
+    if not isinstance(node, DEFINES):
+        yield from _looked_up(code)
+        return
+    yield from _arguments(code, LOOKS_UP)
+    for inner in within(code) if isinstance(node, ast.ClassDef) else ():
+        yield from _arguments(inner, LOOKS_UP)
+
+
+def _arguments(code: CodeType, named: tuple[str, ...]) -> Iterator[str]:
+    for step in dis.get_instructions(code):
+        if step.opname.startswith(named):
+            yield str(step.argval)
 
 
 def _looked_up(code: CodeType) -> Iterator[str]:
-    for step in dis.get_instructions(code):
-        if step.opname.startswith(LOOKS_UP):
-            yield str(step.argval)
+    yield from _arguments(code, LOOKS_UP)
     for inner in within(code):
         yield from _looked_up(inner)
 
 
 def _needed(statements: list[Statement], wanted: frozenset[str]) -> list[ast.stmt]:
-    """The statements that make what is wanted, and what those need, in their order."""
+    """The statements that make what is wanted, and what those need, in their order.
+
+    A name is looked for from where it is needed upwards, up to where it is made anew: a helper may
+    have the name of something in the chapter.
+    """
     chosen: set[int] = set()
-    names, to_find = set[str](), set(wanted)
+    names, done = set[str](), set[tuple[str, int]]()
+    to_find = {(name, len(statements)) for name in wanted}
     while to_find:
-        name = to_find.pop()
+        name, end = one = to_find.pop()
+        done.add(one)
         names.add(name)
-        for at, one in enumerate(statements):
-            if name in one.makes and at not in chosen:
-                chosen.add(at)
-                to_find |= one.needs - names
+        for at in reversed(range(end)):
+            if name not in statements[at].makes:
+                continue
+            chosen.add(at)
+            to_find |= {(need, at) for need in statements[at].needs} - done
+            to_find |= {(need, end) for need in statements[at].later} - done
+            if name in statements[at].anew:
+                break
     return [_only(statements[at].node, names) for at in sorted(chosen)]
 
 
