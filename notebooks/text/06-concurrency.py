@@ -843,8 +843,8 @@ ch.measured(
 # %% [markdown]
 # ## Exercises
 #
-# Each cell runs as it stands and says «not attempted». Use what you like of Python's standard
-# library, but nothing of `perflab`.
+# Each cell runs as it stands and says «not attempted». Use what you like of Python and numpy, but
+# nothing of `perflab`.
 #
 # **Exercise 1: the fewest workers.** A job computes in Python for `cpu_ms` milliseconds and waits
 # for `wait_ms`. Threads do such jobs, one after the other each, under one lock. Return the smallest

@@ -762,8 +762,8 @@ ch.verdict("9.11", max(most.values()) <= 100, most)
 # %% [markdown]
 # ## Exercises
 #
-# Each cell runs as it stands and says «not attempted». Use what you like of Python's standard
-# library, but nothing of `perflab`.
+# Each cell runs as it stands and says «not attempted». Use what you like of Python and numpy, but
+# nothing of `perflab`.
 #
 # **Exercise 1: a retry that multiplies by at most 1.1.** Write a class with one method: `call(fn)`
 # returns what `fn()` returns. Where it raises an OSError, try again, up to three attempts in all;

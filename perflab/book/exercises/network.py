@@ -147,7 +147,8 @@ def _break_even(answer: Answer) -> Judgement:
         true = 8 * (plain - packed) / seconds
         right = is_number(said) and abs(float(said) / true - 1) < 0.01
         name = f"{plain:,} → {packed:,} bytes in {1e3 * seconds:.1f} ms"
-        tried.append((name, right, f"{said!r}, true {true:,.0f} bit/s"))
+        shown = f"{said:,.0f}" if is_number(said) else repr(said)
+        tried.append((name, right, f"{shown}, true {true:,.0f} bit/s"))
         if not right:
             hint = _break_even_hint(said, plain, packed, seconds)
             return Judgement("wrong", hint, tuple(tried))
